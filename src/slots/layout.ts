@@ -1,0 +1,199 @@
+/**
+ * All shared bytes of a pool, in one Int32Array over one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16
+ * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
+ *
+ *     line 0        config: written once before any worker starts, then only read (concurrency: by the app)
+ *     line 1..11    one hot word each (a line each, so that two of them never share a cache line)
+ *     line 16..     32 worker lines (parking word, stamp, descriptors), one line a worker
+ *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
+ *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
+ *     then          the ring: `ringCapacity` cells
+ *     then          the slots: one line a slot, index = fd number; then the one of the poll hint (only its chain word
+ *                   is used), and fd-less sources would follow
+ *
+ * A slot (16 words = 64 bytes):
+ *
+ *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
+ *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar
+ *      3 mailbox     { generation:13, disabled:1, events:6 }                anybody, by CAS: the state that is asked for
+ *      4 cookieLo    5 cookieHi: the user's 64 bits                         registrar
+ *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
+ *      7 next        chain of hints that the ring had no room for           pusher, while it pushes
+ *      8 deadline, 9 group, 10 userBits                                     reserved
+ *     11 link        { parent + 1 : 21, phase : 11 }                        owner
+ *     12 input       block of unread input, 0 none                          owner
+ *     13 output      block of unsent output, 0 none                         owner
+ *     14 running     worker whose handler runs now, 0 none: the exclusivity check   owner, plain
+ *     15 family      a listener: { generation : 11, starved : 1, connections : 20 }   any owner, by CAS
+ *                    a connection: its listener's generation               registrar
+ *
+ * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
+ * order it before and after.
+ */
+
+export const LAYOUT_VERSION = 1;
+export const LINE = 16;
+export const MAX_WORKERS = 32;
+
+/** Slot owners (6 bits, 0 is nobody): workers 1-32, the main thread, attached threads, the supervisor. */
+export const Owner = { FIRST_WORKER: 1, MAIN: 33, FIRST_ATTACHED: 34, SUPERVISOR: 63 } as const;
+
+export const Config = {
+  VERSION: 0,
+  MAX_FDS: 1,
+  RING_CAPACITY: 2,
+  MAX_THREADS: 3,
+  CONCURRENCY: 4,
+  EPOLL_FD: 5,
+  WAKE_FD: 6,
+  STOP_FD: 7,
+  SAFETY_TIMEOUT_MS: 8,
+  WAKE_AT_HINTS: 9,
+  GRACE_MS: 10,
+  MONITORED: 11,
+  HIGH_WATER_MARK: 12,
+  MAX_INPUT: 13,
+  MAX_OUTPUT: 14,
+} as const;
+
+/** Hot words: each begins a line (a multiple of 16), beside it only what is touched at the same moments. */
+export const Word = {
+  /** Phase of the pool. Written by the app's thread, read by everybody. */
+  PHASE: 16,
+  RING_HEAD: 32,
+  RING_TAIL: 48,
+  /** Bitmap of parked workers; the clock of their stamps beside it is touched at the same moments. */
+  PARKED: 64,
+  PARK_CLOCK: 65,
+  /** Worker + 1 that was woken and is still looking for work. */
+  SEARCHER: 80,
+  /** Bitmap of runnable workers. */
+  RUNNABLE: 96,
+  /** { holder of the poll hint, as slot owner : 8, waits in the kernel : 1 }; 0 while the hint is in the ring. */
+  POLLER: 112,
+  /** Whether the monitor sleeps; its tick beside it. */
+  MONITOR: 128,
+  TICK: 129,
+  /** Hints that the ring had no room for: newest first as they came, then oldest first; how many there ever were; a lock. */
+  OVERFLOW_NEW: 144,
+  OVERFLOW_OLD: 145,
+  OVERFLOWED: 146,
+  OVERFLOW_LOCK: 147,
+  /** Live registrations. */
+  REGISTERED: 160,
+  /** Lock of the buffer allocator. */
+  BUFFER_LOCK: 176,
+} as const;
+
+const WORKERS = 16 * LINE;
+const COUNTER_LINES = 2;
+const COUNTERS = WORKERS + MAX_WORKERS * LINE;
+/** One block for each worker, one for the main thread, one for the monitor. */
+export const COUNTER_BLOCKS: number = MAX_WORKERS + 2;
+export const MAIN_COUNTERS: number = MAX_WORKERS;
+const BATCH = COUNTERS + COUNTER_BLOCKS * COUNTER_LINES * LINE;
+/** Events that one epoll_wait may return. */
+export const BATCH_EVENTS = 256;
+/** An event is 12 bytes on x86-64 and 16 elsewhere: room for the larger. */
+const BATCH_WORDS = BATCH_EVENTS * 4;
+const RING = BATCH + BATCH_WORDS;
+
+/** Words of a worker's line. */
+export const WorkerWord = {
+  STATE: 0,
+  STAMP: 1,
+  /** eventfd that wakes this worker when it sleeps in its own epoll set. */
+  EVENT_FD: 2,
+  /** Thread id of the kernel. */
+  TID: 3,
+  /** WorkerPhase. */
+  PHASE: 4,
+  /** Set by others when one of this worker's pending handlers should be looked at. */
+  ATTENTION: 5,
+} as const;
+
+export const WorkerPhase = { ABSENT: 0, STARTING: 1, RUNNING: 2, PARKED: 3, POLLING: 4, STOPPED: 5 } as const;
+export type WorkerPhase = (typeof WorkerPhase)[keyof typeof WorkerPhase];
+
+/** Doubles of a counter block. Each block has one writer. */
+export const Counter = {
+  HANDLED: 0,
+  TAKEN: 1,
+  DROPPED: 2,
+  POLLS: 3,
+  PARKS: 4,
+  WAKES: 5,
+  STALE: 6,
+  REBUILDS: 7,
+  RESCUED: 8,
+  VIOLATIONS: 9,
+  RING_HIGH_WATER: 10,
+  ACCEPTED: 11,
+  WAKES_SENT: 12,
+} as const;
+export type Counter = (typeof Counter)[keyof typeof Counter];
+
+export const SlotWord = {
+  WORD: 0,
+  GENERATION: 1,
+  CONFIG: 2,
+  MAILBOX: 3,
+  COOKIE_LO: 4,
+  COOKIE_HI: 5,
+  REASON: 6,
+  NEXT: 7,
+  LINK: 11,
+  INPUT: 12,
+  OUTPUT: 13,
+  RUNNING: 14,
+  FAMILY: 15,
+} as const;
+
+/** Where everything is, for a pool of this size. */
+export class Layout {
+  readonly maxFds: number;
+  readonly ringCapacity: number;
+  readonly ring: number = RING;
+  readonly slots: number;
+  /** Words in all. */
+  readonly length: number;
+
+  constructor(maxFds: number, ringCapacity: number) {
+    this.maxFds = maxFds;
+    this.ringCapacity = ringCapacity;
+    this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
+    this.length = this.slots + (maxFds + 1) * LINE;
+  }
+
+  /** The poll hint's place in the table. */
+  get pollIndex(): number {
+    return this.maxFds;
+  }
+
+  get byteLength(): number {
+    return this.length * Int32Array.BYTES_PER_ELEMENT;
+  }
+
+  slot(index: number): number {
+    return this.slots + index * LINE;
+  }
+
+  worker(id: number): number {
+    return WORKERS + id * LINE;
+  }
+
+  /** In doubles, for a Float64Array over the same memory. */
+  counters(block: number): number {
+    return (COUNTERS + block * COUNTER_LINES * LINE) / 2;
+  }
+
+  get batch(): number {
+    return BATCH;
+  }
+}
+
+/** Reads the layout that the words themselves describe. */
+export function layoutOf(words: Int32Array): Layout {
+  return new Layout(words[Config.MAX_FDS] ?? 0, words[Config.RING_CAPACITY] ?? 0);
+}

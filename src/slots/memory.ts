@@ -1,0 +1,104 @@
+/**
+ * A pool's shared memory as one thread sees it: the words through the port, the tables and queues over them. Made by
+ * the thread that creates the pool and attached by every other one.
+ */
+import { Mutex } from '../sync/mutex.ts';
+import { AtomicsPort } from '../sync/port.ts';
+import { Ring } from '../sync/ring.ts';
+import { Buffers } from './buffers.ts';
+import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
+import { SlotRecords } from './record.ts';
+import { SlotTable } from './table.ts';
+
+/** What a thread needs to attach: two SharedArrayBuffers. */
+export type PoolBuffers = { readonly control: SharedArrayBuffer; readonly data: SharedArrayBuffer };
+
+export const PoolPhase = { OPEN: 0, DRAINING: 1, CLOSED: 2 } as const;
+export type PoolPhase = (typeof PoolPhase)[keyof typeof PoolPhase];
+
+export class PoolMemory {
+  readonly buffers: PoolBuffers;
+  readonly words: Int32Array<SharedArrayBuffer>;
+  readonly port: AtomicsPort;
+  readonly layout: Layout;
+  readonly ring: Ring;
+  readonly slots: SlotTable;
+  readonly records: SlotRecords;
+  readonly data: Buffers;
+  /** Slot owner id of this thread, and its counter block. */
+  readonly me: number;
+  readonly #counters: Float64Array;
+  readonly #counterBase: number;
+
+  constructor(buffers: PoolBuffers, layout: Layout, me: number, counterBlock: number) {
+    this.buffers = buffers;
+    this.words = new Int32Array(buffers.control);
+    this.port = new AtomicsPort(this.words);
+    this.layout = layout;
+    this.ring = new Ring(this.port, {
+      head: Word.RING_HEAD,
+      tail: Word.RING_TAIL,
+      cells: layout.ring,
+      capacity: layout.ringCapacity,
+    });
+    this.slots = new SlotTable(this.port, layout);
+    this.records = new SlotRecords(this.port, layout);
+    this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
+    this.me = me;
+    this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));
+    this.#counterBase = layout.counters(counterBlock);
+  }
+
+  get phase(): PoolPhase {
+    return this.port.load(Word.PHASE) as PoolPhase;
+  }
+
+  config(at: number): number {
+    return this.words[at] ?? 0;
+  }
+
+  /** Adds to a counter of this thread. A plain add: each block has one writer. */
+  count(counter: Counter, by = 1): void {
+    const at = this.#counterBase + counter;
+    this.#counters[at] = (this.#counters[at] ?? 0) + by;
+  }
+
+  /** Raises a counter of this thread to `value`. */
+  countHighest(counter: Counter, value: number): void {
+    const at = this.#counterBase + counter;
+    if (value > (this.#counters[at] ?? 0)) this.#counters[at] = value;
+  }
+}
+
+/** Index of a batch entry that is delivered, or was never there. */
+export const NO_EVENT = -1;
+
+/** Makes the memory of a new pool. `config` are the words of the config line. */
+export function createMemory(
+  maxFds: number,
+  ringCapacity: number,
+  bufferBytes: number,
+  config: ReadonlyMap<number, number>,
+  me: number,
+  counterBlock: number,
+): PoolMemory {
+  const layout = new Layout(maxFds, ringCapacity);
+  const buffers = {
+    control: new SharedArrayBuffer(layout.byteLength),
+    data: new SharedArrayBuffer(bufferBytes),
+  };
+  const words = new Int32Array(buffers.control);
+  words[Config.VERSION] = LAYOUT_VERSION;
+  words[Config.MAX_FDS] = maxFds;
+  words[Config.RING_CAPACITY] = ringCapacity;
+  for (const [at, value] of config) words[at] = value;
+  words.fill(NO_EVENT, layout.batch, layout.ring);
+  const memory = new PoolMemory(buffers, layout, me, counterBlock);
+  memory.ring.initialize();
+  return memory;
+}
+
+/** Attaches to the memory of a pool that another thread has made. */
+export function attachMemory(buffers: PoolBuffers, me: number, counterBlock: number): PoolMemory {
+  return new PoolMemory(buffers, layoutOf(new Int32Array(buffers.control)), me, counterBlock);
+}

@@ -1,0 +1,242 @@
+/**
+ * The fields of a slot beside its word: what was registered, what is asked for, why it ends. Which thread may touch
+ * which field is drawn in layout.ts.
+ */
+import type { AtomicsPort } from '../sync/port.ts';
+import { type Layout, SlotWord } from './layout.ts';
+import { WORD_GENERATION_MASK } from './word.ts';
+
+export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2 } as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** Flags of the config word, above { handler : 12, kind : 3 }. */
+export const Trait = {
+  /** Registered edge-triggered once; without it EPOLLONESHOT and a re-arm for each delivery. */
+  EDGE: 0x8000,
+  /** The pool closes the fd at the end; without it the fd is only taken out of the epoll set. */
+  OWN: 0x10000,
+  /** A stream socket that the pool made: a short read means drained. */
+  STREAM: 0x20000,
+  /** The peer's FIN does not end our side by itself. */
+  HALF_OPEN: 0x40000,
+  /** A raw handler must re-arm by itself. */
+  MANUAL: 0x80000,
+  /** AF_UNIX or otherwise without TCP options. */
+  NOT_TCP: 0x100000,
+} as const;
+
+const HANDLER_MASK = 0xfff;
+const KIND_SHIFT = 12;
+export const MAX_HANDLERS: number = HANDLER_MASK + 1;
+
+export const packConfig = (handler: number, kind: Kind, traits: number): number =>
+  handler | (kind << KIND_SHIFT) | traits;
+export const handlerOf = (config: number): number => config & HANDLER_MASK;
+export const kindOf = (config: number): Kind => ((config >>> KIND_SHIFT) & 7) as Kind;
+
+/** What is asked for: { generation : 13, disabled : 1, events : 6 }. */
+const DISABLED = 1 << 6;
+const EVENTS_MASK = 63;
+const GENERATION_SHIFT = 19;
+const GENERATION_MASK = WORD_GENERATION_MASK << GENERATION_SHIFT;
+
+export const isDisabled = (mailbox: number): boolean => (mailbox & DISABLED) !== 0;
+export const eventsOf = (mailbox: number): number => mailbox & EVENTS_MASK;
+
+/** Why a slot is torn down from outside its handler. */
+export const Cause = {
+  NONE: 0,
+  TEARDOWN: 1,
+  POOL_CLOSE: 2,
+  POOL_DESTROY: 3,
+  WORKER_DIED: 4,
+  FD_GONE: 5,
+} as const;
+export type Cause = (typeof Cause)[keyof typeof Cause];
+const CAUSE_SHIFT = 16;
+export const MAX_DETAIL = 0xffff;
+
+export const causeOf = (reason: number): Cause => ((reason >>> CAUSE_SHIFT) & 7) as Cause;
+export const detailOf = (reason: number): number => reason & MAX_DETAIL;
+
+/** Phase bits of a connection (or raw registration), in the link word below the parent. */
+export const Phase = {
+  OPENED: 1,
+  PAUSED: 2,
+  PEER_ENDED: 4,
+  ENDING: 8,
+  SHUT: 16,
+  ABOVE_MARK: 32,
+  DRAINING: 64,
+  /** The `end` handler has been called. */
+  END_SEEN: 128,
+} as const;
+const PHASE_MASK = 0x7ff;
+
+/** A listener's family word: { generation : 11, starved : 1, connections : 20 }. */
+const FAMILY_SHIFT = 21;
+const FAMILY_GENERATION = 0x7ff;
+const STARVED = 1 << 20;
+const CONNECTIONS_MASK = STARVED - 1;
+const PARENT_SHIFT = 11;
+
+export class SlotRecords {
+  readonly #port: AtomicsPort;
+  readonly #words: Int32Array;
+  readonly #layout: Layout;
+
+  constructor(port: AtomicsPort, layout: Layout) {
+    this.#port = port;
+    this.#words = port.words;
+    this.#layout = layout;
+  }
+
+  /** Fills a slot that the caller has just registered. Registrar. */
+  begin(index: number, generation: number, config: number, events: number, cookie: bigint): void {
+    const at = this.#layout.slot(index);
+    const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
+    const words = this.#words;
+    words[at + SlotWord.CONFIG] = config;
+    words[at + SlotWord.COOKIE_LO] = Number(BigInt.asIntN(32, cookie));
+    words[at + SlotWord.COOKIE_HI] = Number(BigInt.asIntN(32, cookie >> 32n));
+    words[at + SlotWord.LINK] = 0;
+    words[at + SlotWord.INPUT] = 0;
+    words[at + SlotWord.OUTPUT] = 0;
+    words[at + SlotWord.RUNNING] = 0;
+    this.#port.store(at + SlotWord.FAMILY, (generation & FAMILY_GENERATION) << FAMILY_SHIFT);
+    this.#port.store(at + SlotWord.REASON, tag);
+    this.#port.store(at + SlotWord.MAILBOX, tag | events);
+  }
+
+  config(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.CONFIG] ?? 0;
+  }
+
+  cookie(index: number): bigint {
+    const at = this.#layout.slot(index);
+    const low = BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_LO] ?? 0));
+    return (BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_HI] ?? 0)) << 32n) | low;
+  }
+
+  cookieLow(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.COOKIE_LO] ?? 0;
+  }
+
+  mailbox(index: number): number {
+    return this.#port.load(this.#layout.slot(index) + SlotWord.MAILBOX);
+  }
+
+  /** Changes what is asked for. Any thread. False if the registration is not of this generation any more. */
+  askEvents(index: number, generation: number, events: number): boolean {
+    return this.#ask(index, generation, EVENTS_MASK, events);
+  }
+
+  /** As askEvents, for the disabled bit. */
+  askDisabled(index: number, generation: number, disabled: boolean): boolean {
+    return this.#ask(index, generation, DISABLED, disabled ? DISABLED : 0);
+  }
+
+  reason(index: number): number {
+    return this.#port.load(this.#layout.slot(index) + SlotWord.REASON);
+  }
+
+  /**
+   * Gives the cause of a teardown; the first one stays, except that destroying overrides draining. Any thread; false
+   * if the registration is of another generation.
+   */
+  giveReason(index: number, generation: number, cause: Cause, detail: number): boolean {
+    const at = this.#layout.slot(index) + SlotWord.REASON;
+    const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
+    for (;;) {
+      const word = this.#port.load(at);
+      if ((word & GENERATION_MASK) !== tag) return false;
+      const present = causeOf(word);
+      const overrides = present === Cause.POOL_CLOSE && cause !== Cause.POOL_CLOSE;
+      if (present !== Cause.NONE && !overrides) return true;
+      const next = tag | (cause << CAUSE_SHIFT) | detail;
+      if (this.#port.compareExchange(at, word, next) === word) return true;
+    }
+  }
+
+  phase(index: number): number {
+    return (this.#words[this.#layout.slot(index) + SlotWord.LINK] ?? 0) & PHASE_MASK;
+  }
+
+  setPhase(index: number, phase: number): void {
+    const at = this.#layout.slot(index) + SlotWord.LINK;
+    this.#words[at] = ((this.#words[at] ?? 0) & ~PHASE_MASK) | phase;
+  }
+
+  /** The listener that accepted this connection. */
+  parent(index: number): number | undefined {
+    const link = (this.#words[this.#layout.slot(index) + SlotWord.LINK] ?? 0) >>> PARENT_SHIFT;
+    return link === 0 ? undefined : link - 1;
+  }
+
+  input(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.INPUT] ?? 0;
+  }
+
+  setInput(index: number, block: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.INPUT] = block;
+  }
+
+  output(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.OUTPUT] ?? 0;
+  }
+
+  setOutput(index: number, block: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.OUTPUT] = block;
+  }
+
+  /** Marks the slot as running in `worker` (id + 1), 0 for none; returns what was there. The exclusivity check (G1). */
+  exchangeRunning(index: number, worker: number): number {
+    const at = this.#layout.slot(index) + SlotWord.RUNNING;
+    const before = this.#words[at] ?? 0;
+    this.#words[at] = worker;
+    return before;
+  }
+
+  /** Open connections of a listener. Any thread. */
+  connections(listener: number): number {
+    return this.#port.load(this.#layout.slot(listener) + SlotWord.FAMILY) & CONNECTIONS_MASK;
+  }
+
+  /** Makes `listener` the parent of a new connection and counts it. The listener's owner, who is the registrar too. */
+  joinParent(index: number, listener: number, generation: number): void {
+    const at = this.#layout.slot(index);
+    this.#words[at + SlotWord.LINK] = (listener + 1) << PARENT_SHIFT;
+    this.#words[at + SlotWord.FAMILY] = generation;
+    this.#port.add(this.#layout.slot(listener) + SlotWord.FAMILY, 1);
+  }
+
+  parentGeneration(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.FAMILY] ?? 0;
+  }
+
+  /** Counts a connection out. True if the listener waits for room. Any thread; nothing happens if the listener has ended. */
+  leaveParent(listener: number, generation: number): boolean {
+    const at = this.#layout.slot(listener) + SlotWord.FAMILY;
+    for (;;) {
+      const word = this.#port.load(at);
+      const same = word >>> FAMILY_SHIFT === (generation & FAMILY_GENERATION);
+      if (!same || (word & CONNECTIONS_MASK) === 0) return false;
+      if (this.#port.compareExchange(at, word, (word & ~STARVED) - 1) === word) return (word & STARVED) !== 0;
+    }
+  }
+
+  /** Says that a listener waits for room; it must look again after this. The listener's owner. */
+  starve(listener: number): void {
+    this.#port.or(this.#layout.slot(listener) + SlotWord.FAMILY, STARVED);
+  }
+
+  #ask(index: number, generation: number, mask: number, value: number): boolean {
+    const at = this.#layout.slot(index) + SlotWord.MAILBOX;
+    const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
+    for (;;) {
+      const word = this.#port.load(at);
+      if ((word & GENERATION_MASK) !== tag) return false;
+      if (this.#port.compareExchange(at, word, (word & ~mask) | value) === word) return true;
+    }
+  }
+}
