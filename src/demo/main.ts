@@ -1,0 +1,74 @@
+/** The demo: a TCP echo server on N threads. */
+import { createPool, type Pool, type Server } from '../index.ts';
+import { type DemoOptions, parseOptions, USAGE } from './options.ts';
+
+const DRAIN_MS = 4000;
+
+async function main(options: DemoOptions): Promise<void> {
+  const { threads, concurrency, maxConnections } = options;
+  const pool = await createPool({
+    handlers: new URL('../../workers/echo.js', import.meta.url),
+    ...(threads === undefined ? {} : { minThreads: threads }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+  });
+  const server = await pool
+    .listen({
+      port: options.echo,
+      host: options.host,
+      handler: 'echo',
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+    })
+    .catch(async (error: unknown) => {
+      await pool.destroy();
+      throw error;
+    });
+  announce(options, pool, server);
+  if (options.statsIntervalMs > 0) {
+    setInterval(() => {
+      console.log(options.json ? JSON.stringify({ stats: pool.stats() }) : summary(pool));
+    }, options.statsIntervalMs).unref();
+  }
+  endOnSignals(pool);
+}
+
+function announce(options: DemoOptions, pool: Pool, server: Server): void {
+  const address = server.address();
+  if (address.family === 'unix') return;
+  const { address: host, port } = address;
+  const threads = pool.stats().workers.length;
+  if (options.json) {
+    console.log(JSON.stringify({ ready: true, pid: process.pid, threads, echo: { host, port } }));
+    return;
+  }
+  console.log(
+    `wakeone: a TCP echo on ${host}:${port}, served by ${threads} worker threads (process ${process.pid})`,
+  );
+  console.log(`try:     nc ${host} ${port}          (type a line; Ctrl-C here drains and stops)`);
+}
+
+function summary(pool: Pool): string {
+  const { workers, registered, exclusivityViolations } = pool.stats();
+  const handled = workers.map((worker) => `${worker.id}: ${worker.handled} (${worker.state})`).join(', ');
+  return `${registered} registered; handled by worker ${handled}; violations ${exclusivityViolations}`;
+}
+
+/** The first signal drains and ends with 0, a second one ends at once. */
+function endOnSignals(pool: Pool): void {
+  let asked = false;
+  const end = (): void => {
+    if (asked) process.exit(1);
+    asked = true;
+    void pool.close({ timeoutMs: DRAIN_MS }).then(() => process.exit(0));
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === 'help') console.log(USAGE);
+  else await main(options);
+} catch (error) {
+  console.error(`wakeone: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

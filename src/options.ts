@@ -1,0 +1,129 @@
+/** Options of a pool: types, defaults, and the one validator. */
+import { availableParallelism } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { makeError, show } from './errors.ts';
+
+export type PoolOptions = {
+  /** The handler module: a file whose default export is what `defineHandlers` returned. Loaded once per worker. */
+  readonly handlers: URL | string;
+  /** Threads that are always there. Default: as many as `concurrency`. */
+  readonly minThreads?: number;
+  /** Most threads. Default: `minThreads`. At most 32. */
+  readonly maxThreads?: number;
+  /** Most workers that run handlers at once. Default: the CPUs that this process may use, at most `maxThreads`. */
+  readonly concurrency?: number;
+  /** Descriptors from 0 to `maxFds - 1` may be registered. Default: the soft limit of open files, at most 2^20. */
+  readonly maxFds?: number;
+  /** Hints that the ring holds, a power of two. Default: twice `maxFds`, so that it cannot overflow. */
+  readonly ringSize?: number;
+  /** Unsent bytes of a connection from which `write()` returns false. Default 64 KiB. */
+  readonly highWaterMark?: number;
+  /** Most bytes of input that a handler may leave unread. Default 1 MiB. */
+  readonly maxInput?: number;
+  /** Most unsent bytes of a connection. Default 64 MiB. */
+  readonly maxOutput?: number;
+  /** Bytes shared by all buffers of all connections; used only when touched. Default 256 MiB. */
+  readonly bufferMemory?: number;
+  /** How long an async handler may go on after a teardown was asked for. Default 1,000 ms. */
+  readonly graceMs?: number;
+  /** Given to the `init` hook of the handler module; structured clone. */
+  readonly workerData?: unknown;
+  /** Gives up the start of the pool. */
+  readonly signal?: AbortSignal;
+  /** Hints that may wait in the ring before another worker is woken at once instead of within a millisecond. */
+  readonly wakeAtHints?: number;
+  /** Tests only: parked workers look again after this time, and count what they find as rescued. 0: never. */
+  readonly safetyTimeoutMs?: number;
+};
+
+export type ResolvedOptions = Required<Omit<PoolOptions, 'signal' | 'handlers'>> & {
+  readonly handlers: string;
+  readonly signal: AbortSignal | undefined;
+};
+
+const MAX_THREADS = 32;
+const MAX_FDS = 2 ** 20;
+const MAX_RING = 2 ** 21;
+const MAX_MEMORY = 2 ** 32 - 2 ** 12;
+
+/** Checks options and fills in defaults. `openFiles` is the soft limit of open files. @throws ERR_WAKEONE_INVALID_OPTION */
+export function resolveOptions(options: PoolOptions, openFiles: number): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  const cpus = Math.min(availableParallelism(), MAX_THREADS);
+  const concurrencyHint = options.concurrency ?? options.minThreads ?? options.maxThreads ?? cpus;
+  const minThreads = integer('minThreads', options.minThreads, 1, MAX_THREADS, () =>
+    Math.min(concurrencyHint, options.maxThreads ?? MAX_THREADS),
+  );
+  const maxThreads = integer('maxThreads', options.maxThreads, minThreads, MAX_THREADS, () => minThreads);
+  const maxFds = integer('maxFds', options.maxFds, 8, MAX_FDS, () => Math.min(openFiles, MAX_FDS));
+  const ringSize = integer('ringSize', options.ringSize, 2, MAX_RING, () =>
+    Math.min(2 ** Math.ceil(Math.log2(2 * (maxFds + 1))), MAX_RING),
+  );
+  if (!Number.isInteger(Math.log2(ringSize))) throw invalid('ringSize', 'a power of two', ringSize);
+  const bufferMemory = integer('bufferMemory', options.bufferMemory, 2 ** 16, MAX_MEMORY, () => 2 ** 28);
+  return {
+    handlers: moduleUrl(options.handlers),
+    minThreads,
+    maxThreads,
+    concurrency: integer('concurrency', options.concurrency, 1, maxThreads, () => Math.min(cpus, maxThreads)),
+    maxFds,
+    ringSize,
+    highWaterMark: integer('highWaterMark', options.highWaterMark, 1, 2 ** 30, () => 2 ** 16),
+    maxInput: integer('maxInput', options.maxInput, 1, 2 ** 30, () => 2 ** 20),
+    maxOutput: integer('maxOutput', options.maxOutput, 1, 2 ** 30, () => 2 ** 26),
+    bufferMemory: Math.floor(bufferMemory / 4096) * 4096,
+    graceMs: integer('graceMs', options.graceMs, 0, 2 ** 31 - 1, () => 1000),
+    workerData: options.workerData,
+    signal: options.signal,
+    wakeAtHints: integer('wakeAtHints', options.wakeAtHints, 0, 2 ** 20, () => DEFAULT_WAKE_AT_HINTS),
+    safetyTimeoutMs: integer('safetyTimeoutMs', options.safetyTimeoutMs, 0, 2 ** 31 - 1, () => 0),
+  };
+}
+
+/** A wake costs about as much as eight small handlers (DESIGN section 3; measured with the echo benchmark). */
+const DEFAULT_WAKE_AT_HINTS = 8;
+
+/** An integer in a range, or its default. @throws ERR_WAKEONE_INVALID_OPTION */
+export function integer(
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+  byDefault: () => number,
+): number {
+  if (value === undefined) return byDefault();
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw invalid(name, `an integer from ${least} to ${most}`, value);
+}
+
+/** One of some strings, or the default. @throws ERR_WAKEONE_INVALID_OPTION */
+export function choice<T extends string>(
+  name: string,
+  value: unknown,
+  choices: readonly T[],
+  byDefault: T,
+): T {
+  if (value === undefined) return byDefault;
+  const found = choices.find((candidate) => candidate === value);
+  if (found !== undefined) return found;
+  throw invalid(name, `one of ${choices.map(show).join(', ')}`, value);
+}
+
+/** A boolean, or the default. @throws ERR_WAKEONE_INVALID_OPTION */
+export function flag(name: string, value: unknown, byDefault: boolean): boolean {
+  if (value === undefined) return byDefault;
+  if (typeof value === 'boolean') return value;
+  throw invalid(name, 'a boolean', value);
+}
+
+export function invalid(name: string, expected: string, received: unknown): Error {
+  return makeError('ERR_WAKEONE_INVALID_OPTION', name, expected, show(received));
+}
+
+function moduleUrl(handlers: unknown): string {
+  if (handlers instanceof URL) return handlers.href;
+  if (typeof handlers === 'string' && handlers !== '') {
+    return handlers.startsWith('file:') ? handlers : pathToFileURL(handlers).href;
+  }
+  throw invalid('handlers', 'the URL or path of a handler module', handlers);
+}

@@ -1,0 +1,446 @@
+/** The pool: what the app's thread holds. */
+import { EventEmitter } from 'node:events';
+import { MessageChannel } from 'node:worker_threads';
+import { makeError, makeErrorFrom, show, SystemError } from './errors.ts';
+import { Errno, type Native, openNative } from './native/index.ts';
+import { type PoolStats, snapshot } from './observe/snapshot.ts';
+import { choice, flag, invalid, type PoolOptions, resolveOptions, type ResolvedOptions } from './options.ts';
+import { Dispatcher } from './reactor/dispatcher.ts';
+import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
+import { Strands } from './reactor/strands.ts';
+import {
+  addressesOf,
+  checkTimeout,
+  type ListenOptions,
+  openListener,
+  resolveListenOptions,
+  type ResolvedListenOptions,
+  Server,
+} from './server.ts';
+import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
+import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
+import { Cause, Kind, kindOf, Trait } from './slots/record.ts';
+import { Flag, READY_ALL, READY_NONE, Ready, State } from './slots/word.ts';
+import { Registrar } from './sources/registrar.ts';
+import { type EventName, parseEvents, Registration, type RegistrationId } from './sources/registration.ts';
+import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
+import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
+import { Supervisor } from './supervision/supervisor.ts';
+
+export type AddOptions = {
+  /** Name of the handler: a function gets bare deliveries, an object of handlers makes the fd a connection. */
+  readonly handler: string;
+  /** Events to deliver. Default ['in']; connections look after this themselves. */
+  readonly events?: readonly EventName[];
+  /** How a delivery disables the fd. 'oneshot' (default) fits any fd; 'edge' needs no system call to re-arm. */
+  readonly mode?: 'oneshot' | 'edge';
+  /** 64 bits of the user's, handed to the handler. */
+  readonly cookie?: bigint | number;
+  /** Whether the pool closes the fd at the end ('own') or leaves it open ('borrow', the default). */
+  readonly ownership?: 'own' | 'borrow';
+  /** 'auto' (default) re-arms when the handler ends; 'manual' leaves that to `event.rearm()` or `registration.enable()`. */
+  readonly rearm?: 'auto' | 'manual';
+  /** Whether the fd is made non-blocking. Default true. */
+  readonly nonBlocking?: boolean;
+  /** Connections: whether our side stays open when the peer has ended. Default false. */
+  readonly allowHalfOpen?: boolean;
+};
+
+export type CloseOptions = {
+  /** After this time what is left is destroyed. Default 30,000. */
+  readonly timeoutMs?: number;
+};
+
+/** Events that a pool emits. */
+export type PoolEvents = {
+  /** A handler threw, or its promise was rejected, and no `error` handler took it. Without a listener it becomes a process warning. */
+  handlerError: [error: unknown, context: { readonly handler: string; readonly fd: number }];
+  /** Accepting paused: no descriptors or no memory. It resumes by itself. */
+  acceptPaused: [error: SystemError];
+  /** A worker died; it has been replaced, and the registrations whose handlers it ran are being closed. */
+  workerExit: [error: Error];
+  /** The pool has ended. */
+  close: [];
+};
+
+const DEFAULT_CLOSE_MS = 30_000;
+/** Beyond the handlers' grace time, what an orderly end may take before threads are terminated. */
+const STOP_MS = 2000;
+const COOKIE_LIMIT = 2n ** 64n;
+
+export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
+  readonly #memory: PoolMemory;
+  readonly #native: Native;
+  readonly #strands: Strands;
+  readonly #registrar: Registrar;
+  readonly #descriptors: Descriptors;
+  readonly #supervisor: Supervisor;
+  readonly #options: ResolvedOptions;
+  readonly #servers = new Set<Server>();
+  readonly #keepAlive = new MessageChannel();
+  #entries: HandlerEntry[] = [];
+  #closing: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+  #destroying = false;
+
+  /** Use {@link createPool}. */
+  constructor(options: ResolvedOptions, native: Native) {
+    super();
+    this.#options = options;
+    this.#native = native;
+    this.#descriptors = new Descriptors(native, options.maxThreads);
+    const monitored = options.maxThreads > 1;
+    const config = new Map<number, number>([
+      [Config.MAX_THREADS, options.maxThreads],
+      [Config.CONCURRENCY, options.concurrency],
+      [Config.EPOLL_FD, this.#descriptors.epoll],
+      [Config.WAKE_FD, this.#descriptors.wake],
+      [Config.STOP_FD, this.#descriptors.stop],
+      [Config.SAFETY_TIMEOUT_MS, options.safetyTimeoutMs],
+      [Config.WAKE_AT_HINTS, options.wakeAtHints],
+      [Config.GRACE_MS, options.graceMs],
+      [Config.MONITORED, Number(monitored)],
+      [Config.HIGH_WATER_MARK, options.highWaterMark],
+      [Config.MAX_INPUT, options.maxInput],
+      [Config.MAX_OUTPUT, options.maxOutput],
+    ]);
+    const { maxFds, ringSize, bufferMemory } = options;
+    this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, MAIN_COUNTERS);
+    const dispatcher = new Dispatcher(this.#memory, native);
+    this.#strands = new Strands(dispatcher);
+    this.#registrar = new Registrar(this.#memory, this.#strands, native);
+    const changed = (): void => this.#registrationsChanged();
+    this.#strands.onLast = changed;
+    this.#registrar.onFirst = changed;
+    dispatcher.push(dispatcher.pollHint);
+    this.#supervisor = new Supervisor(
+      dispatcher,
+      native,
+      this.#descriptors,
+      { ...options, monitored },
+      {
+        onMessage: (message) => this.#hear(message),
+        onWorkerExit: (_, error) => this.emit('workerExit', error as Error),
+      },
+    );
+    this.#keepAlive.port1.on('message', () => {});
+    this.#keepAlive.port1.unref();
+    stopAtExit(this.#supervisor);
+  }
+
+  /** The pool's and {@link createPool}'s: starts the threads. */
+  async start(): Promise<void> {
+    this.#entries = await this.#supervisor.start();
+  }
+
+  /**
+   * Registers a descriptor; its events are delivered to `handler` in the workers, one at a time. Main thread. An fd that
+   * is ready already, or hung up, is delivered at once.
+   * @throws ERR_WAKEONE_INVALID_FD, ERR_WAKEONE_BAD_FD, ERR_WAKEONE_FD_UNSUPPORTED, ERR_WAKEONE_FD_IN_USE,
+   *   ERR_WAKEONE_FD_RESERVED, ERR_WAKEONE_FD_LOOP, ERR_WAKEONE_WATCH_LIMIT, ERR_WAKEONE_UNKNOWN_HANDLER,
+   *   ERR_WAKEONE_INVALID_EVENTS, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_POOL_CLOSED; then nothing has changed
+   */
+  add(fd: number, options: AddOptions): Registration {
+    this.#checkOpen('add()');
+    if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+    const handler = this.#handler(options.handler);
+    const kind = this.#entries[handler]?.kind ?? Kind.RAW;
+    const events = options.events === undefined ? Ready.IN : parseEvents(options.events);
+    const traits =
+      (choice('mode', options.mode, ['oneshot', 'edge'], 'oneshot') === 'edge' ? Trait.EDGE : 0) |
+      (choice('ownership', options.ownership, ['own', 'borrow'], 'borrow') === 'own' ? Trait.OWN : 0) |
+      (choice('rearm', options.rearm, ['auto', 'manual'], 'auto') === 'manual' ? Trait.MANUAL : 0) |
+      (flag('allowHalfOpen', options.allowHalfOpen, false) ? Trait.HALF_OPEN : 0);
+    const cookie = checkCookie(options.cookie);
+    const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
+    this.#checkFd(fd);
+    if (nonBlocking) this.#native.setNonBlocking(fd);
+    const result = this.#registrar.register(fd, { handler, kind, traits, events, cookie });
+    if (result < 0) throw addError(fd, result);
+    const registration = new Registration(this.#memory, this.#strands, fd, this.#memory.slots.generation(fd));
+    this.#strands.finish(
+      fd,
+      READY_NONE,
+      kind === Kind.CONNECTION ? READY_ALL : events | Ready.ERR | Ready.HUP | Ready.RDHUP,
+      false,
+    );
+    // A connection opens now, not at its first event.
+    if (kind === Kind.CONNECTION) this.#strands.request(fd, registration.generation, Flag.CONTROL);
+    return registration;
+  }
+
+  /**
+   * Listens on a TCP port or an AF_UNIX path; connections are accepted and served by the workers. Main thread.
+   * @throws SystemError (EADDRINUSE, EACCES, …), ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
+   *   ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_POOL_CLOSED; then nothing is left open
+   */
+  async listen(options: ListenOptions): Promise<Server> {
+    this.#checkOpen('listen()');
+    const resolved = resolveListenOptions(options);
+    const handler = this.#handler(resolved.handler);
+    if (this.#entries[handler]?.kind !== Kind.CONNECTION) {
+      throw makeError('ERR_WAKEONE_HANDLER_KIND', resolved.handler, 'an object of connection handlers');
+    }
+    const addresses = await addressesOf(resolved);
+    this.#checkOpen('listen()');
+    const fd = openListener(this.#native, addresses, resolved);
+    const server = this.#listenOn(fd, handler, resolved);
+    this.#servers.add(server);
+    return server;
+  }
+
+  /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
+  registration(id: RegistrationId): Registration {
+    this.#checkRange(id.fd);
+    return new Registration(this.#memory, this.#strands, id.fd, id.generation);
+  }
+
+  /** Counters and states, read from shared memory: no worker is asked. Main thread; also after close. */
+  stats(): PoolStats {
+    return snapshot(this.#memory);
+  }
+
+  /** Whether the pool takes registrations. */
+  get open(): boolean {
+    return this.#closing === undefined && this.#memory.phase === PoolPhase.OPEN;
+  }
+
+  /**
+   * Drains: nothing new is accepted, handlers that run finish, input that has arrived is delivered, unsent output is
+   * sent, every registration gets its last delivery, the workers end. What is left after `timeoutMs` is destroyed.
+   * Resolves when all is over, nothing of the pool keeps the process alive then. Idempotent.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    const timeoutMs = checkTimeout(options.timeoutMs, DEFAULT_CLOSE_MS);
+    this.#closing ??= this.#end(timeoutMs);
+    return this.#closing;
+  }
+
+  /**
+   * Tears all down: each registration gets its last delivery as soon as its handler has returned (an async one has
+   * `graceMs`), unsent output is dropped, the workers end. Idempotent; also ends a `close()` that takes too long.
+   */
+  destroy(): Promise<void> {
+    this.#destroying = true;
+    if (this.#closing === undefined) this.#closing = this.#end(0);
+    else this.#forceAll(Cause.POOL_DESTROY);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
+    this.#keepAlive.port1.ref();
+    // Publishes the phase; pairs with the load in registrar.ts: a slot is seen by this sweep, or its registrar sees the phase.
+    this.#memory.port.store(Word.PHASE, PoolPhase.DRAINING);
+    const drained = new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+    if (timeoutMs > 0 && !this.#destroying) {
+      this.#forceAll(Cause.POOL_CLOSE);
+      this.#registrationsChanged();
+      await within(drained, timeoutMs);
+    }
+    if (this.#memory.port.load(Word.REGISTERED) !== 0) {
+      this.#forceAll(Cause.POOL_DESTROY);
+      this.#registrationsChanged();
+      await within(drained, this.#options.graceMs + STOP_MS);
+    }
+    await this.#supervisor.stop(this.#options.graceMs + STOP_MS);
+    forgetAtExit(this.#supervisor);
+    this.#closeLeftovers();
+    for (const server of this.#servers) server.removePath();
+    this.#descriptors.close();
+    this.#keepAlive.port1.close();
+    this.emit('close');
+  }
+
+  #forceAll(cause: Cause): void {
+    const { slots, layout, records } = this.#memory;
+    const force = (only: 'listeners' | 'others'): void => {
+      for (let index = 0; index < layout.maxFds; index++) {
+        if (slots.state(index) === State.FREE) continue;
+        const listens = kindOf(records.config(index)) === Kind.LISTENER;
+        if (listens !== (only === 'listeners')) continue;
+        new Registration(this.#memory, this.#strands, index, slots.generation(index)).force(cause);
+      }
+    };
+    force('listeners');
+    force('others');
+  }
+
+  /** Threads that had to be terminated leave descriptors that were the pool's to close. */
+  #closeLeftovers(): void {
+    const { slots, records, layout } = this.#memory;
+    for (let index = 0; index < layout.maxFds; index++) {
+      if (slots.state(index) === State.FREE || (records.config(index) & Trait.OWN) === 0) continue;
+      this.#native.close(index);
+    }
+  }
+
+  #listenOn(fd: number, handler: number, options: ResolvedListenOptions): Server {
+    const address = this.#native.localAddress(fd);
+    const failed = typeof address === 'number' ? new SystemError('getsockname', address, fd) : undefined;
+    const traits =
+      Trait.OWN |
+      (options.mode === 'edge' ? Trait.EDGE : 0) |
+      (options.allowHalfOpen ? Trait.HALF_OPEN : 0) |
+      (options.path === undefined ? 0 : Trait.NOT_TCP);
+    const application = {
+      handler,
+      kind: Kind.LISTENER,
+      traits,
+      events: Ready.IN,
+      cookie: BigInt(options.maxConnections),
+    };
+    const index = failed === undefined ? this.#registrar.adopt(fd, application) : -1;
+    if (failed !== undefined || index < 0 || typeof address === 'number') {
+      if (failed !== undefined) this.#native.close(fd);
+      throw failed ?? addError(fd, index);
+    }
+    const registration = new Registration(
+      this.#memory,
+      this.#strands,
+      index,
+      this.#memory.slots.generation(index),
+    );
+    this.#strands.finish(index, READY_NONE, Ready.IN, false);
+    return new Server(this.#memory, registration, address);
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.type) {
+      case 'registrations':
+        this.#registrationsChanged();
+        break;
+      case 'handlerError': {
+        const { error, handler, fd } = message;
+        if (this.listenerCount('handlerError') > 0) this.emit('handlerError', error, { handler, fd });
+        else
+          process.emitWarning(error instanceof Error ? error : String(error), {
+            detail: `in a handler of fd ${fd}`,
+          });
+        break;
+      }
+      case 'starved':
+        this.emit('acceptPaused', new SystemError('accept4', message.errno, message.fd));
+        break;
+      case 'short':
+        if (this.#supervisor.short) this.#supervisor.grow();
+        break;
+      case 'close':
+        void this.close(message.timeoutMs === undefined ? {} : { timeoutMs: message.timeoutMs });
+        break;
+      case 'ready':
+      case 'failed':
+        break;
+    }
+  }
+
+  /** An open pool keeps the process alive while it has registrations. */
+  #registrationsChanged(): void {
+    const registered = this.#memory.port.load(Word.REGISTERED);
+    if (registered > 0) this.#keepAlive.port1.ref();
+    else if (this.#closing === undefined) this.#keepAlive.port1.unref();
+    else this.#drained?.();
+  }
+
+  #handler(name: unknown): number {
+    const number = this.#entries.findIndex((entry) => entry.name === name);
+    if (number >= 0) return number;
+    throw makeError(
+      'ERR_WAKEONE_UNKNOWN_HANDLER',
+      show(name),
+      this.#entries.map((entry) => entry.name).join(', '),
+    );
+  }
+
+  #checkOpen(what: string): void {
+    if (!this.open) throw makeError('ERR_WAKEONE_POOL_CLOSED', what);
+  }
+
+  #checkRange(fd: unknown): asserts fd is number {
+    const most = this.#options.maxFds - 1;
+    if (typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 && fd <= most) return;
+    throw makeError('ERR_WAKEONE_INVALID_FD', show(fd), `${most}`);
+  }
+
+  #checkFd(fd: unknown): asserts fd is number {
+    this.#checkRange(fd);
+    checkNotReserved(fd);
+    if (this.#native.statusFlags(fd) < 0) throw makeError('ERR_WAKEONE_BAD_FD', `${fd}`);
+  }
+}
+
+/**
+ * Makes a pool and starts its workers; resolves when each has loaded the handler module and run its `init`.
+ * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_HANDLER_MODULE, ERR_WAKEONE_ABORTED, ERR_WAKEONE_UNSUPPORTED, SystemError;
+ *   then nothing is left running
+ */
+export async function createPool(options: PoolOptions): Promise<Pool> {
+  const native = openNative();
+  const resolved = resolveOptions(options, native.openFilesLimit());
+  const { signal } = resolved;
+  if (signal?.aborted === true) throw makeErrorFrom(signal.reason, 'ERR_WAKEONE_ABORTED', 'createPool()');
+  const pool = new Pool(resolved, native);
+  try {
+    await untilAborted(pool.start(), signal);
+  } catch (error) {
+    await pool.destroy();
+    throw error;
+  }
+  return pool;
+}
+
+async function untilAborted(started: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return started;
+  let abort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(makeErrorFrom(signal.reason, 'ERR_WAKEONE_ABORTED', 'createPool()'));
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    await Promise.race([started, aborted]);
+  } finally {
+    if (abort !== undefined) signal.removeEventListener('abort', abort);
+    started.catch(() => {});
+  }
+}
+
+async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([done, limit]);
+  clearTimeout(timer);
+}
+
+function checkCookie(cookie: unknown): bigint {
+  if (cookie === undefined) return 0n;
+  if (typeof cookie === 'bigint' && cookie >= 0n && cookie < COOKIE_LIMIT) return cookie;
+  if (typeof cookie === 'number' && Number.isSafeInteger(cookie) && cookie >= 0) return BigInt(cookie);
+  throw invalid('cookie', 'an unsigned 64-bit integer', cookie);
+}
+
+function addError(fd: number, errno: number): Error {
+  const text = `${fd}`;
+  switch (errno) {
+    case Errno.EEXIST:
+      return makeError('ERR_WAKEONE_FD_IN_USE', text);
+    case Errno.EPERM:
+      return makeError('ERR_WAKEONE_FD_UNSUPPORTED', text);
+    case Errno.EBADF:
+      return makeError('ERR_WAKEONE_BAD_FD', text);
+    case Errno.ELOOP:
+    case Errno.EINVAL:
+      return makeError('ERR_WAKEONE_FD_LOOP', text);
+    case Errno.ENOSPC:
+    case Errno.ENOMEM:
+      return makeError('ERR_WAKEONE_WATCH_LIMIT', text);
+    default:
+      return new SystemError('epoll_ctl', errno, fd);
+  }
+}

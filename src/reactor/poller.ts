@@ -1,0 +1,72 @@
+/**
+ * Asking the kernel. Whoever holds the poll hint waits for a batch of events and delivers them to their slots.
+ *
+ * The batch lies in shared memory and an entry is cleared once it was delivered: if the poller vanishes, the supervisor
+ * delivers the rest, which the kernel has forgotten (edges and oneshots are reported once).
+ */
+import { Errno, type Native } from '../native/index.ts';
+import { BATCH_EVENTS, Config, Counter } from '../slots/layout.ts';
+import { NO_EVENT, type PoolMemory } from '../slots/memory.ts';
+import { Outcome } from '../slots/table.ts';
+import { type Dispatcher, OwnEvent } from './dispatcher.ts';
+
+/** Folds epoll's bits into the six of a slot word: RDHUP (0x2000) becomes 32, the lower five keep their places. */
+export function readyFromEpoll(bits: number): number {
+  return (bits & 31) | ((bits & 0x2000) >> 8);
+}
+
+/** The reverse of readyFromEpoll. */
+export function epollFromReady(ready: number): number {
+  return (ready & 31) | ((ready & 32) << 8);
+}
+
+export class Poller {
+  readonly #dispatcher: Dispatcher;
+  readonly #memory: PoolMemory;
+  readonly #native: Native;
+  readonly #address: number;
+  readonly #set: number;
+  /** Set once the stop descriptor was seen. */
+  stopped = false;
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
+    this.#memory = dispatcher.memory;
+    this.#native = dispatcher.native;
+    this.#set = this.#memory.config(Config.EPOLL_FD);
+    this.#address = this.#native.adopt(this.#memory.buffers.control) + this.#memory.layout.batch * 4;
+  }
+
+  /** One epoll_wait. Returns how many hints it pushed. */
+  poll(timeoutMs: number): number {
+    this.#memory.count(Counter.POLLS);
+    const count = this.#native.epollWait(this.#set, this.#address, BATCH_EVENTS, timeoutMs);
+    if (count > 0) return this.deliverBatch(count);
+    if (count < 0 && count !== Errno.EINTR) this.stopped = true;
+    return 0;
+  }
+
+  /** Delivers the first `count` entries of the batch. The poller, or the supervisor of a dead one. */
+  deliverBatch(count: number): number {
+    const { words, slots, layout } = this.#memory;
+    const { stride, index: indexAt, generation: generationAt } = this.#native.events;
+    let pushed = 0;
+    for (let i = 0; i < count; i++) {
+      const at = layout.batch + i * stride;
+      const index = words[at + indexAt] ?? NO_EVENT;
+      if (index >= 0 && index < layout.maxFds) {
+        const outcome = slots.deliver(index, words[at + generationAt] ?? 0, readyFromEpoll(words[at] ?? 0));
+        if (outcome === Outcome.PUSH) {
+          this.#dispatcher.push(index + 1);
+          pushed++;
+        } else if (outcome === Outcome.REFUSED) {
+          this.#memory.count(Counter.STALE);
+        }
+      } else if (index === OwnEvent.STOP) {
+        this.stopped = true;
+      }
+      words[at + indexAt] = NO_EVENT;
+    }
+    return pushed;
+  }
+}

@@ -1,0 +1,37 @@
+/** What the app's thread and the pool's threads say to each other by message: rare things only, never events. */
+import type { MessagePort } from 'node:worker_threads';
+import type { PoolBuffers } from '../slots/memory.ts';
+import type { Kind } from '../slots/record.ts';
+
+/** Name and kind of a handler; its position in the list is its number. */
+export type HandlerEntry = { readonly name: string; readonly kind: typeof Kind.RAW | typeof Kind.CONNECTION };
+
+/** The task that makes a thread a worker. */
+export type ReactorTask = {
+  readonly buffers: PoolBuffers;
+  /** Counts from 0. */
+  readonly worker: number;
+  readonly handlers: string;
+  readonly workerData: unknown;
+  readonly port: MessagePort;
+};
+
+/** The task that makes a thread the monitor. */
+export type MonitorTask = { readonly buffers: PoolBuffers; readonly port: MessagePort };
+
+export type FromWorker =
+  | {
+      readonly type: 'ready';
+      readonly worker: number;
+      readonly threadId: number;
+      readonly entries: HandlerEntry[];
+    }
+  | { readonly type: 'failed'; readonly worker: number; readonly why: unknown }
+  /** The number of registrations has become zero, or one. */
+  | { readonly type: 'registrations' }
+  | { readonly type: 'handlerError'; readonly error: unknown; readonly handler: string; readonly fd: number }
+  | { readonly type: 'starved'; readonly fd: number; readonly errno: number }
+  /** Hints wait, nobody is parked, and the limit has room. */
+  | { readonly type: 'short' }
+  /** A handler asks for the pool's end. */
+  | { readonly type: 'close'; readonly timeoutMs: number | undefined };

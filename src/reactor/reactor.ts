@@ -1,0 +1,270 @@
+/**
+ * The loop of a worker: take a hint, run its turn or ask the kernel, sleep when there is nothing.
+ *
+ *        ┌──────────────────────────── take a hint ◀──────────────────────────────┐
+ *        │ none                          │ slot                     │ poll hint     │
+ *        ▼                               ▼                          ▼               │
+ *   announce, look again,           claim, run the turn      ask the kernel: at once if hints wait, else announce,
+ *   sleep (futex, or with libuv)    (finish re-arms)         look again, wait; deliver, put the hint back
+ *
+ * The whole loop is one macrotask; it returns to the event loop only when loop-turns.ts says so. A worker is
+ * *runnable* while its bit in RUNNABLE is set: from before it takes hints until it parks or waits in the kernel.
+ */
+import { Config, Counter, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
+import { kindOf } from '../slots/record.ts';
+import { ParkState } from '../sync/parking.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { LoopTurns } from './loop-turns.ts';
+import { Poller } from './poller.ts';
+import type { Source } from './source.ts';
+
+/** How often, in handlers, a busy worker asks whether its event loop is due. */
+const PACE = 32;
+
+const Wait = {
+  /** Go on with the loop. */
+  LOOK: 0,
+  /** Give the event loop its turn. */
+  YIELD: 1,
+} as const;
+type Wait = (typeof Wait)[keyof typeof Wait];
+
+export type ReactorHooks = {
+  /** Somebody asks this worker to look at its pending handlers. */
+  readonly onAttention: () => void;
+  /** The loop has ended. */
+  readonly onStop: () => void;
+};
+
+export class Reactor {
+  readonly loop: LoopTurns;
+  readonly #worker: number;
+  readonly #dispatcher: Dispatcher;
+  readonly #memory: PoolMemory;
+  readonly #poller: Poller;
+  readonly #sources: readonly Source[];
+  readonly #hooks: ReactorHooks;
+  readonly #line: number;
+  readonly #wakeAtHints: number;
+  readonly #turn = (): void => {
+    this.#run();
+  };
+  #runnable = false;
+  #searching = false;
+  #paced = 0;
+  #pollSet: number | undefined;
+  #parkSet: number | undefined;
+
+  /** `worker` counts from 0; `sources` are indexed by Kind. */
+  constructor(
+    worker: number,
+    dispatcher: Dispatcher,
+    loop: LoopTurns,
+    sources: readonly Source[],
+    hooks: ReactorHooks,
+  ) {
+    this.loop = loop;
+    this.#worker = worker;
+    this.#dispatcher = dispatcher;
+    this.#memory = dispatcher.memory;
+    this.#poller = new Poller(dispatcher);
+    this.#sources = sources;
+    this.#hooks = hooks;
+    this.#line = this.#memory.layout.worker(worker);
+    this.#wakeAtHints = this.#memory.config(Config.WAKE_AT_HINTS);
+  }
+
+  /** Starts the loop; it runs until the pool is stopped. */
+  start(): void {
+    setImmediate(this.#turn);
+  }
+
+  #run(): void {
+    const { words } = this.#memory;
+    const calledAt = this.#line + WorkerWord.ATTENTION;
+    this.loop.noteTurn();
+    for (;;) {
+      // Plain looks (2 ns against 9): who sets these words wakes the sleepers too, and those look through the port.
+      if (this.#poller.stopped || words[Word.PHASE] === PoolPhase.CLOSED) {
+        this.#stop();
+        return;
+      }
+      if (words[calledAt] !== 0) this.#hooks.onAttention();
+      if (!this.#runnable && !this.#becomeRunnable()) {
+        if (this.#park() === Wait.YIELD) break;
+        continue;
+      }
+      const hint = this.#dispatcher.take();
+      if (hint === 0) {
+        if (this.#park() === Wait.YIELD) break;
+        continue;
+      }
+      if (this.#searching) this.#found();
+      if (hint === this.#dispatcher.pollHint) {
+        if (this.#poll() === Wait.YIELD) break;
+      } else {
+        this.#runTurn(hint - 1);
+        if (++this.#paced >= PACE) {
+          this.#paced = 0;
+          if (this.loop.owesTurnWhileBusy()) break;
+        }
+      }
+    }
+    setImmediate(this.#turn);
+  }
+
+  #runTurn(index: number): void {
+    const memory = this.#memory;
+    memory.count(Counter.TAKEN);
+    const claimed = memory.slots.claim(index, memory.me);
+    if (claimed === 0) {
+      memory.count(Counter.DROPPED);
+      return;
+    }
+    this.#sources[kindOf(memory.records.config(index))]?.turn(index, claimed);
+    this.loop.noteUserCode();
+  }
+
+  #poll(): Wait {
+    const dispatcher = this.#dispatcher;
+    if (!dispatcher.claimPoll()) return Wait.LOOK;
+    if (dispatcher.hasWork()) {
+      this.#share(this.#poller.poll(0));
+      return Wait.LOOK;
+    }
+    if (this.loop.owesTurnBeforeWait()) {
+      // Whatever user code has open runs first; meanwhile the kernel may be asked by somebody else.
+      dispatcher.releasePoll();
+      return Wait.YIELD;
+    }
+    const open = this.loop.open;
+    let result: Wait = Wait.LOOK;
+    let timeoutMs = open ? 0 : -1;
+    this.#leaveRunnable();
+    dispatcher.announceWait();
+    // Look again: whoever pushed before it could see the announcement has kicked nobody (D2).
+    if (dispatcher.hasWork() || this.#isStopping() || this.#isCalled()) {
+      timeoutMs = 0;
+    } else {
+      this.#setPhase(WorkerPhase.POLLING);
+      if (open && this.loop.wait(this.#setToPoll())) result = Wait.YIELD;
+    }
+    const pushed = this.#poller.poll(timeoutMs);
+    dispatcher.endWait();
+    this.#setPhase(WorkerPhase.RUNNING);
+    this.#becomeRunnable();
+    if (pushed > 0) dispatcher.startMonitor();
+    this.#share(pushed);
+    return result;
+  }
+
+  /** Puts the poll hint back behind the hints of the batch, and shares the work if there is enough of it. */
+  #share(pushed: number): void {
+    const dispatcher = this.#dispatcher;
+    dispatcher.releasePoll();
+    if (pushed === 0) return;
+    const waiting = this.#memory.ring.length;
+    this.#memory.countHighest(Counter.RING_HIGH_WATER, waiting);
+    if (waiting > this.#wakeAtHints) dispatcher.wakeForWork();
+  }
+
+  #park(): Wait {
+    if (this.#searching) {
+      this.#searching = false;
+      this.#dispatcher.stopSearching();
+    }
+    if (this.loop.owesTurnBeforeWait()) return Wait.YIELD;
+    const { lot } = this.#dispatcher;
+    const open = this.loop.open;
+    this.#leaveRunnable();
+    lot.announce(this.#worker, open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX);
+    let result: Wait = Wait.LOOK;
+    // Look again. The gap up to the sleep is closed by the word that sleep() re-reads, or by the eventfd.
+    if (!this.#hasReason()) {
+      this.#memory.count(Counter.PARKS);
+      this.#setPhase(WorkerPhase.PARKED);
+      if (open) {
+        if (this.loop.wait(this.#setToPark())) result = Wait.YIELD;
+      } else {
+        this.#sleep();
+      }
+      this.#setPhase(WorkerPhase.RUNNING);
+    }
+    if (lot.settle(this.#worker)) {
+      this.#searching = true;
+      this.#memory.count(Counter.WAKES);
+    }
+    return result;
+  }
+
+  #sleep(): void {
+    const safetyMs = this.#memory.config(Config.SAFETY_TIMEOUT_MS);
+    const { lot } = this.#dispatcher;
+    if (safetyMs === 0) {
+      lot.sleep(this.#worker);
+      return;
+    }
+    lot.sleep(this.#worker, safetyMs);
+    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.#hasReason();
+    const nobodyComes = this.#dispatcher.runnable.bits === 0 && this.#memory.port.load(Word.SEARCHER) === 0;
+    if (unnoticed && nobodyComes && this.#dispatcher.pollerWaits) this.#memory.count(Counter.RESCUED);
+  }
+
+  /** Why a worker that has announced its sleep must not sleep. */
+  #hasReason(): boolean {
+    if (this.#isStopping() || this.#isCalled()) return true;
+    return this.#dispatcher.hasWork() && this.#dispatcher.runnable.size < this.#dispatcher.concurrency;
+  }
+
+  #found(): void {
+    this.#searching = false;
+    this.#dispatcher.stopSearching();
+    if (this.#memory.ring.length > this.#wakeAtHints) this.#dispatcher.wakeForWork();
+  }
+
+  #becomeRunnable(): boolean {
+    this.#runnable = this.#dispatcher.runnable.enter(this.#worker, this.#dispatcher.concurrency);
+    return this.#runnable;
+  }
+
+  #leaveRunnable(): void {
+    this.#dispatcher.runnable.leave(this.#worker);
+    this.#runnable = false;
+  }
+
+  #isStopping(): boolean {
+    return this.#memory.phase === PoolPhase.CLOSED;
+  }
+
+  #isCalled(): boolean {
+    return this.#memory.port.load(this.#line + WorkerWord.ATTENTION) !== 0;
+  }
+
+  #setPhase(phase: WorkerPhase): void {
+    this.#memory.words[this.#line + WorkerWord.PHASE] = phase;
+  }
+
+  #setToPoll(): number {
+    this.#pollSet ??= this.loop.makeSet({ fd: this.#memory.config(Config.EPOLL_FD), edge: false });
+    return this.#pollSet;
+  }
+
+  #setToPark(): number {
+    this.#parkSet ??= this.loop.makeSet(
+      { fd: this.#memory.words[this.#line + WorkerWord.EVENT_FD] ?? 0, edge: true },
+      { fd: this.#memory.config(Config.STOP_FD), edge: false },
+    );
+    return this.#parkSet;
+  }
+
+  #stop(): void {
+    this.#leaveRunnable();
+    if (this.#searching) this.#dispatcher.stopSearching();
+    if (this.#dispatcher.pollHolder === this.#memory.me) this.#dispatcher.releasePoll();
+    this.#setPhase(WorkerPhase.STOPPED);
+    for (const set of [this.#pollSet, this.#parkSet])
+      if (set !== undefined && set >= 0) this.#dispatcher.native.close(set);
+    this.#hooks.onStop();
+  }
+}

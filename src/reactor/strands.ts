@@ -1,0 +1,129 @@
+/**
+ * What the owner of a slot may do with it, and how it ends a turn. The rules R1 and R5 of the design live here: every
+ * `epoll_ctl` and `close` on an fd is made by the owner of its slot, and in oneshot mode the re-arm comes first, then
+ * the change to ARMED.
+ */
+import { Epoll, EpollOp, type Native } from '../native/index.ts';
+import { Config, Counter, Word } from '../slots/layout.ts';
+import type { PoolMemory } from '../slots/memory.ts';
+import { Trait } from '../slots/record.ts';
+import { Outcome } from '../slots/table.ts';
+import { Flag, READY_ALL, READY_NONE, Ready, State } from '../slots/word.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import { epollFromReady } from './poller.ts';
+
+/** Edge-triggered registrations ask for everything, once and for all. */
+const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
+/** Conditions that the kernel reports whether asked or not. */
+const UNMASKABLE = Ready.ERR | Ready.HUP;
+
+export class Strands {
+  readonly #dispatcher: Dispatcher;
+  readonly #memory: PoolMemory;
+  readonly #native: Native;
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher;
+    this.#memory = dispatcher.memory;
+    this.#native = dispatcher.native;
+  }
+
+  /** Makes the kernel's registration of a slot that the caller has just taken. 0, or a negated errno. */
+  arm(index: number, generation: number, wanted: number): number {
+    const edge = (this.#memory.records.config(index) & Trait.EDGE) !== 0;
+    const bits = edge ? EDGE_BITS : epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
+    return this.#control(EpollOp.ADD, index, bits, generation);
+  }
+
+  /**
+   * Ends a turn. `leftover` are bits that the owner took and did not exhaust, `wanted` those that it wants a turn for;
+   * with `silent` none, until somebody asks. False if the caller was not the owner.
+   */
+  finish(index: number, leftover: number, wanted: number, silent: boolean): boolean {
+    const { slots, records, me } = this.#memory;
+    let outcome: Outcome;
+    if ((records.config(index) & Trait.EDGE) === 0) {
+      // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
+      // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
+      if (!silent) this.#rearm(index, wanted);
+      outcome = slots.finish(index, me, READY_NONE, READY_ALL, silent);
+    } else {
+      outcome = slots.finish(index, me, leftover, wanted, silent);
+    }
+    if (outcome === Outcome.PUSH) this.#dispatcher.push(index + 1);
+    return outcome !== Outcome.REFUSED;
+  }
+
+  /** Asks something of a slot's owner: any thread, any time. False if the registration has ended. */
+  request(index: number, generation: number, flag: number): boolean {
+    const { slots } = this.#memory;
+    const outcome = slots.request(index, generation, flag);
+    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+    if (outcome === Outcome.DONE && flag === Flag.FORCED) this.#alert(index, generation);
+    return outcome !== Outcome.REFUSED;
+  }
+
+  /** ACTIVE -> CLOSING: no handler but `close` runs after this. */
+  beginEnd(index: number): boolean {
+    return this.#memory.slots.close(index, this.#memory.me);
+  }
+
+  /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
+  end(index: number, keepFd: boolean): void {
+    const { records, data, slots, me, port } = this.#memory;
+    data.release(records.input(index));
+    data.release(records.output(index));
+    const owned = (records.config(index) & Trait.OWN) !== 0 && !keepFd;
+    const parent = records.parent(index);
+    const parentGeneration = records.parentGeneration(index);
+    const generation = slots.generation(index);
+    if (!owned) this.#control(EpollOp.DEL, index, 0, generation);
+    slots.endGeneration(index);
+    // From the close on, the number may come back and the slot be taken over: nothing of it is touched any more.
+    if (owned) this.#native.close(index);
+    slots.free(index, me);
+    if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
+      // The listener waits for room: let it look again.
+      this.request(parent, parentGeneration, Flag.CONTROL);
+    }
+    if (port.add(Word.REGISTERED, -1) === 1) this.onLast();
+  }
+
+  /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */
+  abandon(index: number): void {
+    const { slots, me, port } = this.#memory;
+    slots.close(index, me);
+    slots.endGeneration(index);
+    slots.free(index, me);
+    if (port.add(Word.REGISTERED, -1) === 1) this.onLast();
+  }
+
+  /** The last registration has ended. Set by whoever must know. */
+  onLast: () => void = () => {};
+
+  #rearm(index: number, wanted: number): void {
+    const bits = epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
+    if (this.#control(EpollOp.MOD, index, bits, this.#memory.slots.generation(index)) < 0) {
+      this.#memory.count(Counter.STALE);
+    }
+  }
+
+  #alert(index: number, generation: number): void {
+    const { slots } = this.#memory;
+    const owner = slots.ownerOf(index, generation);
+    if (owner !== undefined && owner <= 32 && slots.state(index) === State.ACTIVE) {
+      this.#dispatcher.callAttention(owner - 1);
+    }
+  }
+
+  #control(op: EpollOp, index: number, bits: number, generation: number): number {
+    return this.#native.epollControl(
+      this.#memory.config(Config.EPOLL_FD),
+      op,
+      index,
+      bits,
+      index,
+      generation,
+    );
+  }
+}

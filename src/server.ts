@@ -1,0 +1,172 @@
+/** A listening socket of a pool. */
+import { unlinkSync } from 'node:fs';
+import { lookup } from 'node:dns/promises';
+import { makeError, show, SystemError } from './errors.ts';
+import type { Native, SocketAddress } from './native/index.ts';
+import { choice, flag, integer, invalid } from './options.ts';
+import type { PoolMemory } from './slots/memory.ts';
+import type { Registration } from './sources/registration.ts';
+
+export type ListenOptions = {
+  /** TCP port; 0 lets the kernel choose. */
+  readonly port?: number;
+  /** Address or name to listen on. Default: all addresses, IPv6 and IPv4 where the machine has both. */
+  readonly host?: string;
+  /** Path of an AF_UNIX socket, instead of a port. Removed when the server closes. */
+  readonly path?: string;
+  /** Connections that may wait to be accepted. Default 511. */
+  readonly backlog?: number;
+  /** Name of the handler of its connections. */
+  readonly handler: string;
+  /** Connections open at once; more wait in the backlog. Default: any number. */
+  readonly maxConnections?: number;
+  /** Whether our side stays open when the peer has ended. Default false: `end()` is called after the `end` handler. */
+  readonly allowHalfOpen?: boolean;
+  /** How deliveries are disabled: 'edge' (default) needs no system call to re-arm, 'oneshot' one. */
+  readonly mode?: 'edge' | 'oneshot';
+  /** Whether an IPv6 address takes IPv6 connections only. Default false. */
+  readonly ipv6Only?: boolean;
+};
+
+export type ResolvedListenOptions = Required<Omit<ListenOptions, 'port' | 'host' | 'path'>> & {
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly path: string | undefined;
+};
+
+/** Checks the options of listen(). @throws ERR_WAKEONE_INVALID_OPTION */
+export function resolveListenOptions(options: ListenOptions): ResolvedListenOptions {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  const { host, path } = options;
+  if (host !== undefined && (typeof host !== 'string' || host === ''))
+    throw invalid('host', 'a string', host);
+  if (path !== undefined && (typeof path !== 'string' || path === ''))
+    throw invalid('path', 'a string', path);
+  if (path !== undefined && options.port !== undefined)
+    throw invalid('path', 'absent when port is given', path);
+  if (path === undefined && options.port === undefined)
+    throw invalid('port', 'given, or else path', undefined);
+  return {
+    host,
+    path,
+    port: integer('port', options.port, 0, 65535, () => 0),
+    backlog: integer('backlog', options.backlog, 1, 2 ** 31 - 1, () => 511),
+    handler: options.handler,
+    maxConnections: integer('maxConnections', options.maxConnections, 1, 2 ** 20 - 1, () => 0),
+    allowHalfOpen: flag('allowHalfOpen', options.allowHalfOpen, false),
+    mode: choice('mode', options.mode, ['edge', 'oneshot'], 'edge'),
+    ipv6Only: flag('ipv6Only', options.ipv6Only, false),
+  };
+}
+
+/** Addresses to try, in order: without a host IPv6 first (it takes IPv4 as well), then IPv4. */
+export async function addressesOf(options: ResolvedListenOptions): Promise<SocketAddress[]> {
+  const { path, host, port } = options;
+  if (path !== undefined) return [{ family: 'unix', path }];
+  if (host === undefined) {
+    return [
+      { family: 'IPv6', address: '::', port },
+      { family: 'IPv4', address: '0.0.0.0', port },
+    ];
+  }
+  const { address, family } = await lookup(host);
+  return [{ family: family === 6 ? 'IPv6' : 'IPv4', address, port }];
+}
+
+/** Makes a listening socket on the first address that the machine has. @throws SystemError; then nothing is left open */
+export function openListener(
+  native: Native,
+  addresses: SocketAddress[],
+  options: ResolvedListenOptions,
+): number {
+  let failure: SystemError | undefined;
+  for (const address of addresses) {
+    const fd = native.socketStream(address.family);
+    if (fd < 0) {
+      failure = new SystemError('socket', fd);
+      continue;
+    }
+    failure = bindAndListen(native, fd, address, options);
+    if (failure === undefined) return fd;
+    native.close(fd);
+    if (failure.code === 'EADDRINUSE' || failure.code === 'EACCES') break;
+  }
+  throw failure ?? new SystemError('listen', -22);
+}
+
+function bindAndListen(
+  native: Native,
+  fd: number,
+  address: SocketAddress,
+  options: ResolvedListenOptions,
+): SystemError | undefined {
+  const where = address.family === 'unix' ? address.path : `${address.address}:${address.port}`;
+  if (address.family !== 'unix') {
+    native.setReuseAddress(fd, true);
+    // Accepted sockets inherit it.
+    native.setNoDelay(fd, true);
+    if (address.family === 'IPv6') native.setIpv6Only(fd, options.ipv6Only);
+  }
+  const bound = native.bind(fd, address);
+  if (bound < 0) return new SystemError('bind', bound, fd, where);
+  const listening = native.listen(fd, options.backlog);
+  return listening < 0 ? new SystemError('listen', listening, fd, where) : undefined;
+}
+
+/** A server: its listening socket accepts connections in the workers until `close()`. */
+export class Server {
+  /** The listening socket's registration. */
+  readonly registration: Registration;
+  readonly #memory: PoolMemory;
+  readonly #address: SocketAddress;
+  #closing: Promise<void> | undefined;
+
+  constructor(memory: PoolMemory, registration: Registration, address: SocketAddress) {
+    this.#memory = memory;
+    this.registration = registration;
+    this.#address = address;
+  }
+
+  /** Where it listens, with the port that the kernel chose. Main thread; true also after close. */
+  address(): SocketAddress {
+    return this.#address;
+  }
+
+  /** Connections that it has accepted and that are open; 0 once it is closed. */
+  get connections(): number {
+    return this.registration.active ? this.#memory.records.connections(this.registration.fd) : 0;
+  }
+
+  /** Stops accepting; connections that are open go on. Resolves when the socket is closed. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.registration.teardown();
+    this.removePath();
+  }
+
+  /** Removes the path of an AF_UNIX socket. The pool's, at its end. */
+  removePath(): void {
+    if (this.#address.family !== 'unix' || this.#address.path.startsWith('\0')) return;
+    try {
+      unlinkSync(this.#address.path);
+    } catch {
+      // Somebody else has removed it: that is what we wanted.
+    }
+  }
+}
+
+/** @throws ERR_WAKEONE_INVALID_ARGUMENT */
+export function checkTimeout(timeoutMs: unknown, byDefault: number): number {
+  if (timeoutMs === undefined) return byDefault;
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1) return timeoutMs;
+  throw makeError(
+    'ERR_WAKEONE_INVALID_ARGUMENT',
+    'timeoutMs',
+    'milliseconds from 0 to 2^31 - 1',
+    show(timeoutMs),
+  );
+}

@@ -1,0 +1,262 @@
+/**
+ * Turns of connections: which handler runs when.
+ *
+ *     claim ─▶ forced? ─▶ flush output ─▶ read, data … (until exhausted or the budget is spent) ─▶ end ─▶ drain ─▶ conclude
+ *                 └──────────────────────────── close ◀── failure, end of both sides, destroy ◀──────────────────────┘
+ *
+ * A handler that returns a promise suspends the turn: the slot stays active here, the input moves to the shared buffers,
+ * and when the promise settles the turn is concluded; whatever is still ready brings the next one.
+ */
+import type { Source } from '../reactor/source.ts';
+import { Counter } from '../slots/layout.ts';
+import { Cause, causeOf, handlerOf, isDisabled, Phase, Trait } from '../slots/record.ts';
+import { Flag, flagsOf, Ready } from '../slots/word.ts';
+import { Connection } from './connection.ts';
+import { ConnectionTurn } from './connection-turn.ts';
+import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
+import type { ConnectionHandlers } from './handlers.ts';
+import type { Held } from './pending.ts';
+import { type CloseReason, reasonFrom } from './reason.ts';
+
+/** Reads in one turn; then the connection goes to the tail of the ring (G8). */
+const READ_BUDGET = 4;
+/** What makes a read worth trying. */
+const READABLE = Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR;
+const GONE = Ready.HUP | Ready.ERR;
+
+type Method = keyof ConnectionHandlers;
+
+export class ConnectionSource implements Source {
+  readonly #context: WorkerContext;
+  readonly #held = new Map<ConnectionTurn, Held>();
+  #spare: ConnectionTurn | undefined;
+
+  constructor(context: WorkerContext) {
+    this.#context = context;
+  }
+
+  /** First turn of a connection that this worker has just registered. */
+  open(index: number): void {
+    enterTurn(this.#context, index);
+    const turn = this.#begin(index, 0);
+    this.#opened(turn);
+  }
+
+  turn(index: number, claimed: number): void {
+    enterTurn(this.#context, index);
+    const turn = this.#begin(index, claimed);
+    if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
+      const reason = this.#context.memory.records.reason(index);
+      if (causeOf(reason) !== Cause.POOL_CLOSE) {
+        this.#close(turn, reasonFrom(reason));
+        return;
+      }
+      // Draining: what has arrived is read and answered, then our side ends.
+      turn.phase |= Phase.DRAINING;
+      turn.bits |= Ready.IN;
+    }
+    if (!turn.has(Phase.OPENED)) {
+      this.#opened(turn);
+      return;
+    }
+    const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
+    if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
+    this.#proceed(turn);
+  }
+
+  #begin(index: number, claimed: number): ConnectionTurn {
+    const turn = this.#spare ?? new ConnectionTurn(this.#context);
+    this.#spare = undefined;
+    turn.begin(index, claimed);
+    return turn;
+  }
+
+  #opened(turn: ConnectionTurn): void {
+    turn.phase |= Phase.OPENED;
+    if (this.#invoke(turn, 'open')) return;
+    this.#proceed(turn);
+  }
+
+  #proceed(turn: ConnectionTurn): void {
+    if (turn.hasOutput && (turn.bits & (Ready.OUT | GONE)) !== 0) turn.flush();
+    if (this.#silenced(turn)) {
+      this.#conclude(turn);
+      return;
+    }
+    for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
+      if (!turn.read()) break;
+      if (this.#invoke(turn, 'data')) return;
+    }
+    if (turn.has(Phase.PEER_ENDED) && !turn.has(Phase.END_SEEN)) {
+      turn.phase |= Phase.END_SEEN;
+      if (this.#invoke(turn, 'end')) return;
+    }
+    if (turn.has(Phase.ABOVE_MARK) && !turn.hasOutput && (turn.bits & GONE) === 0 && this.#healthy(turn)) {
+      turn.phase &= ~Phase.ABOVE_MARK;
+      if (this.#invoke(turn, 'drain')) return;
+    }
+    this.#conclude(turn);
+  }
+
+  #mayRead(turn: ConnectionTurn): boolean {
+    return (turn.bits & READABLE) !== 0 && turn.reading && this.#healthy(turn);
+  }
+
+  #healthy(turn: ConnectionTurn): boolean {
+    return turn.closing === undefined && turn.failure === undefined;
+  }
+
+  #silenced(turn: ConnectionTurn): boolean {
+    return isDisabled(this.#context.memory.records.mailbox(turn.index)) && !turn.has(Phase.DRAINING);
+  }
+
+  /** Ends the turn: what it has led to, else what the slot waits for now. */
+  #conclude(turn: ConnectionTurn): void {
+    turn.keepInput();
+    if (this.#healthy(turn) && (turn.bits & Ready.ERR) !== 0) turn.takeError();
+    if (turn.failure !== undefined) {
+      this.#fail(turn);
+      return;
+    }
+    if (turn.closing === undefined) this.#endOurSide(turn);
+    if (turn.closing !== undefined) {
+      this.#close(turn, turn.closing);
+      return;
+    }
+    // A drain that could not be called in this turn is owed the next one.
+    if (turn.has(Phase.ABOVE_MARK) && !turn.hasOutput) turn.bits |= Ready.OUT;
+    const outWanted = turn.hasOutput || turn.has(Phase.ABOVE_MARK) ? Ready.OUT : 0;
+    const inWanted = turn.reading ? Ready.IN | Ready.RDHUP | Ready.HUP : 0;
+    const { index, bits } = turn;
+    const silent = this.#silenced(turn);
+    this.#release(turn);
+    this.#context.strands.finish(index, bits & ~Ready.PRI, inWanted | outWanted | Ready.ERR, silent);
+  }
+
+  #endOurSide(turn: ConnectionTurn): void {
+    const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
+    if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
+    if (turn.has(Phase.DRAINING) && (!turn.reading || (turn.bits & Ready.IN) === 0))
+      turn.phase |= Phase.ENDING;
+    // Read out and hung up: nobody is there any more, whatever we still wanted to send.
+    if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
+    if (!turn.has(Phase.ENDING) || turn.hasOutput) return;
+    if (turn.has(Phase.DRAINING)) {
+      turn.closing = { type: 'pool-closed' };
+    } else if (turn.has(Phase.PEER_ENDED)) {
+      // close() sends the FIN itself.
+      turn.closing = { type: 'end' };
+    } else if (!turn.has(Phase.SHUT)) {
+      turn.phase |= Phase.SHUT;
+      this.#context.native.shutdown(turn.index, 1);
+    }
+  }
+
+  #fail(turn: ConnectionTurn): void {
+    const failure = turn.failure;
+    if (failure === undefined) return;
+    turn.failure = undefined;
+    turn.closing = { type: 'error', error: failure.error };
+    const handlers = this.#handlersOf(turn);
+    if (handlers.error === undefined) {
+      if (failure.thrown) this.#context.report(failure.error, 'connection', turn.index);
+    } else if (this.#invoke(turn, 'error', failure.error)) {
+      return;
+    }
+    this.#close(turn, turn.closing);
+  }
+
+  #close(turn: ConnectionTurn, reason: CloseReason): void {
+    if (turn.failure?.thrown === true) this.#context.report(turn.failure.error, 'connection', turn.index);
+    turn.failure = undefined;
+    turn.closing = reason;
+    if (!this.#context.strands.beginEnd(turn.index)) return;
+    turn.ended = true;
+    if (turn.has(Phase.OPENED) && this.#invoke(turn, 'close', reason)) return;
+    this.#closed(turn);
+  }
+
+  #closed(turn: ConnectionTurn): void {
+    if (turn.failure !== undefined) this.#context.report(turn.failure.error, 'connection', turn.index);
+    const { index, detached } = turn;
+    this.#release(turn);
+    this.#context.strands.end(index, detached);
+  }
+
+  /** The turn's state goes back into the slot, and its handle is over. The slot is still ours. */
+  #release(turn: ConnectionTurn): void {
+    turn.save();
+    if (turn.handle !== undefined) Connection.revoke(turn.handle);
+    turn.handle = undefined;
+    leaveTurn(this.#context, turn.index);
+    this.#spare = turn;
+  }
+
+  /** Calls a handler. True if it is async: then the turn goes on in #resume. */
+  #invoke(turn: ConnectionTurn, method: Method, argument?: Error | CloseReason): boolean {
+    const handlers = this.#handlersOf(turn);
+    const handler = handlers[method] as ((...values: unknown[]) => unknown) | undefined;
+    if (handler === undefined) return false;
+    turn.handle ??= new Connection(turn);
+    this.#context.memory.count(Counter.HANDLED);
+    let result: unknown;
+    try {
+      result = handler.call(handlers, turn.handle, argument);
+    } catch (error) {
+      this.#threw(turn, error);
+      return false;
+    }
+    if (!isPromise(result)) return false;
+    this.#suspend(turn, method, result);
+    return true;
+  }
+
+  #threw(turn: ConnectionTurn, thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    turn.failure ??= { error, thrown: true };
+  }
+
+  #suspend(turn: ConnectionTurn, method: Method, result: Promise<unknown>): void {
+    const { pending, loop } = this.#context;
+    turn.keepInput();
+    const held: Held = {
+      fd: turn.index,
+      abort: () => {
+        if (turn.handle !== undefined) Connection.abort(turn.handle);
+      },
+      revoke: () => {
+        this.#held.delete(turn);
+        if (turn.handle !== undefined) Connection.revoke(turn.handle);
+        turn.handle = undefined;
+        if (method === 'close') this.#closed(turn);
+        else this.#close(turn, reasonFrom(this.#context.memory.records.reason(turn.index)));
+      },
+    };
+    this.#held.set(turn, held);
+    const resume = (): void => {
+      if (this.#held.get(turn) !== held) return;
+      this.#held.delete(turn);
+      pending.remove(held);
+      loop.noteUserCode();
+      this.#resume(turn, method);
+    };
+    result.then(resume, (error: unknown) => {
+      if (this.#held.get(turn) === held) this.#threw(turn, error);
+      else this.#context.report(error, 'connection', held.fd);
+      resume();
+    });
+    pending.add(held, method === 'close');
+    // Most async handlers have nothing to wait for: let those settle before the next event.
+    loop.runMicrotasks();
+  }
+
+  #resume(turn: ConnectionTurn, method: Method): void {
+    if (method === 'close') this.#closed(turn);
+    else if (method === 'error') this.#close(turn, turn.closing ?? { type: 'destroyed' });
+    else this.#conclude(turn);
+  }
+
+  #handlersOf(turn: ConnectionTurn): ConnectionHandlers {
+    return this.#context.handlers[handlerOf(turn.config)] as ConnectionHandlers;
+  }
+}

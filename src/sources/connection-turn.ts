@@ -1,0 +1,240 @@
+/**
+ * One turn of a connection: its state out of the slot while this worker owns it. Reads, writes, buffers; no handlers.
+ *
+ * Unread input is in one of two places: `fresh`, a range of the worker's read area, which the next read overwrites; or
+ * a block of the shared buffers, where it goes when it must outlive the handler. Output that the kernel did not take is
+ * in a block. Bits are this turn's readiness: IN is cleared when the input is exhausted, OUT when a write came short.
+ */
+import { SystemError } from '../errors.ts';
+import { Errno } from '../native/index.ts';
+import { Config } from '../slots/layout.ts';
+import { Phase, Trait } from '../slots/record.ts';
+import { Ready, readyOf } from '../slots/word.ts';
+import type { Connection } from './connection.ts';
+import { READ_BYTES, type WorkerContext } from './context.ts';
+import type { CloseReason } from './reason.ts';
+
+/** Anything that says that more than a drained socket may be behind a short read: see DESIGN on exhausted reads. */
+const MORE_THAN_DATA = Ready.PRI | Ready.RDHUP | Ready.HUP | Ready.ERR;
+
+export class ConnectionTurn {
+  readonly context: WorkerContext;
+  index = 0;
+  generation = 0;
+  config = 0;
+  bits = 0;
+  phase = 0;
+  /** What ends the connection after the handler, if anything. */
+  closing: CloseReason | undefined;
+  /** What went wrong: a failed system call, or what a handler threw. */
+  failure: { readonly error: Error; readonly thrown: boolean } | undefined;
+  /** The descriptor goes to the app instead of being closed. */
+  detached = false;
+  /** The slot is CLOSING: nothing may be sent any more. */
+  ended = false;
+  /** The handle that the handlers of this turn are given; it is revoked at the end of the turn. */
+  handle: Connection | undefined;
+  #block = 0;
+  #freshStart = 0;
+  #freshEnd = 0;
+  #output = 0;
+
+  constructor(context: WorkerContext) {
+    this.context = context;
+  }
+
+  /** Takes the state of a slot that this worker has just claimed or registered. */
+  begin(index: number, claimed: number): void {
+    const { records, slots } = this.context.memory;
+    this.index = index;
+    this.generation = slots.generation(index);
+    this.config = records.config(index);
+    this.bits = readyOf(claimed);
+    this.phase = records.phase(index);
+    this.closing = undefined;
+    this.failure = undefined;
+    this.detached = false;
+    this.ended = false;
+    this.handle = undefined;
+    this.#block = records.input(index);
+    this.#output = records.output(index);
+    this.#freshStart = 0;
+    this.#freshEnd = 0;
+  }
+
+  /** Puts the state back into the slot. */
+  save(): void {
+    const { records } = this.context.memory;
+    if (!this.ended) this.keepInput();
+    records.setPhase(this.index, this.phase);
+    records.setInput(this.index, this.#block);
+    records.setOutput(this.index, this.#output);
+  }
+
+  has(phase: number): boolean {
+    return (this.phase & phase) !== 0;
+  }
+
+  /** Whether input is wanted now. */
+  get reading(): boolean {
+    return (this.phase & (Phase.PAUSED | Phase.PEER_ENDED | Phase.ABOVE_MARK)) === 0;
+  }
+
+  get hasOutput(): boolean {
+    return this.#output !== 0;
+  }
+
+  get outputLength(): number {
+    return this.context.memory.data.lengthOf(this.#output);
+  }
+
+  get inputLength(): number {
+    return this.#block === 0
+      ? this.#freshEnd - this.#freshStart
+      : this.context.memory.data.lengthOf(this.#block);
+  }
+
+  /** The unread input, in place: valid until the next read or consume. */
+  get input(): Buffer {
+    if (this.#block === 0) return this.context.input.buffer.subarray(this.#freshStart, this.#freshEnd);
+    const { data } = this.context.memory;
+    const offset = data.offsetOf(this.#block);
+    return this.context.dataBuffer.subarray(offset, offset + data.lengthOf(this.#block));
+  }
+
+  /** Drops the first `count` bytes of the unread input. */
+  consume(count: number): void {
+    if (this.#block === 0) this.#freshStart += Math.min(count, this.#freshEnd - this.#freshStart);
+    else this.#block = this.context.memory.data.consume(this.#block, count);
+  }
+
+  /**
+   * One read. True if there is new input; false at the end of what is there: then IN is cleared, and PEER_ENDED or
+   * `failure` tell what was found.
+   */
+  read(): boolean {
+    const { native, input } = this.context;
+    this.keepInput();
+    if (this.closing !== undefined) return false;
+    const count = native.read(this.index, input.region.address, READ_BYTES);
+    if (count > 0) {
+      const streams = (this.config & Trait.STREAM) !== 0;
+      if (count < READ_BYTES && streams && (this.bits & MORE_THAN_DATA) === 0) this.bits &= ~Ready.IN;
+      this.#freshStart = 0;
+      this.#freshEnd = count;
+      // Behind an unread rest, the new bytes join it.
+      if (this.#block !== 0) this.keepInput();
+      return this.closing === undefined;
+    }
+    if (count === 0) {
+      this.phase |= Phase.PEER_ENDED;
+      this.bits &= ~(Ready.IN | Ready.RDHUP | Ready.PRI);
+    } else if (count === Errno.EAGAIN) {
+      this.bits &= ~(Ready.IN | Ready.RDHUP | Ready.PRI | Ready.HUP);
+      if ((this.bits & Ready.ERR) !== 0) this.takeError();
+    } else if (count !== Errno.EINTR) {
+      this.fail('read', count);
+    }
+    return false;
+  }
+
+  /** Moves fresh input into the shared buffers: the read area is about to be used again. */
+  keepInput(): void {
+    if (this.#freshEnd === this.#freshStart) return;
+    const { input, memory } = this.context;
+    const rest = input.buffer.subarray(this.#freshStart, this.#freshEnd);
+    this.#freshStart = 0;
+    this.#freshEnd = 0;
+    const most = memory.config(Config.MAX_INPUT);
+    const block = this.inputLength + rest.length > most ? undefined : memory.data.append(this.#block, rest);
+    if (block === undefined) this.closing ??= { type: 'input-overflow' };
+    else this.#block = block;
+  }
+
+  /** Sends, or keeps what the kernel does not take. False at or above the high-water mark. */
+  write(chunk: Uint8Array | string): boolean {
+    if (this.closing !== undefined || this.failure !== undefined) return false;
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    if (bytes.length === 0) return !this.has(Phase.ABOVE_MARK);
+    const sent = this.#output === 0 ? this.#send(bytes) : 0;
+    if (sent < bytes.length && this.failure === undefined) this.#keepOutput(bytes.subarray(sent));
+    return !this.has(Phase.ABOVE_MARK) && this.closing === undefined && this.failure === undefined;
+  }
+
+  /** Sends what was kept. */
+  flush(): void {
+    const { data } = this.context.memory;
+    while (this.#output !== 0) {
+      const length = data.lengthOf(this.#output);
+      const sent = this.#sendFrom(this.context.dataAddress + data.offsetOf(this.#output), length);
+      if (this.failure !== undefined) return;
+      if (sent > 0) this.#output = data.consume(this.#output, sent);
+      if (sent < length) return;
+    }
+  }
+
+  fail(syscall: string, errno: number): void {
+    this.failure ??= { error: new SystemError(syscall, errno, this.index), thrown: false };
+    this.bits = 0;
+  }
+
+  /** Takes the socket's pending error, if there is one. */
+  takeError(): void {
+    this.bits &= ~Ready.ERR;
+    const errno = this.context.native.takeError(this.index);
+    if (errno > 0) this.fail('read', -errno);
+  }
+
+  #keepOutput(rest: Uint8Array): void {
+    const { memory } = this.context;
+    const total = this.outputLength + rest.length;
+    const block =
+      total > memory.config(Config.MAX_OUTPUT) ? undefined : memory.data.append(this.#output, rest);
+    if (block === undefined) {
+      this.closing ??= { type: 'output-overflow' };
+      return;
+    }
+    this.#output = block;
+    if (total >= memory.config(Config.HIGH_WATER_MARK)) this.phase |= Phase.ABOVE_MARK;
+  }
+
+  #send(bytes: Uint8Array): number {
+    const { input, memory, dataAddress, output } = this.context;
+    const { buffer } = bytes;
+    if (buffer === input.region.bytes.buffer) {
+      return this.#sendFrom(
+        input.region.address + bytes.byteOffset - input.region.bytes.byteOffset,
+        bytes.length,
+      );
+    }
+    if (buffer === memory.buffers.data) return this.#sendFrom(dataAddress + bytes.byteOffset, bytes.length);
+    let done = 0;
+    while (done < bytes.length) {
+      const piece = Math.min(READ_BYTES, bytes.length - done);
+      output.region.bytes.set(piece === bytes.length ? bytes : bytes.subarray(done, done + piece));
+      const sent = this.#sendFrom(output.region.address, piece);
+      done += sent;
+      if (sent < piece) break;
+    }
+    return done;
+  }
+
+  /** One write (more after EINTR). Returns the bytes that the kernel took; a short count means that OUT will be reported. */
+  #sendFrom(address: number, length: number): number {
+    for (;;) {
+      const sent = this.context.native.write(this.index, address, length);
+      if (sent >= 0) {
+        if (sent < length) this.bits &= ~Ready.OUT;
+        return sent;
+      }
+      if (sent === Errno.EAGAIN) {
+        this.bits &= ~Ready.OUT;
+        return 0;
+      }
+      if (sent !== Errno.EINTR) {
+        this.fail('write', sent);
+        return 0;
+      }
+    }
+  }
+}

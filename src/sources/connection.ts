@@ -1,0 +1,192 @@
+/** A connection as its handlers see it. */
+import { makeError, show } from '../errors.ts';
+import type { SocketAddress } from '../native/index.ts';
+import { Phase } from '../slots/record.ts';
+import type { ConnectionTurn } from './connection-turn.ts';
+import { Registration } from './registration.ts';
+
+/**
+ * Given to each handler of a connection. It may be used until that handler returns or, if it is async, settles; after
+ * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep `connection.id` to
+ * name the connection later.
+ */
+export class Connection {
+  /** The descriptor's number. */
+  readonly fd: number;
+  #turn: ConnectionTurn | undefined;
+  #controller: AbortController | undefined;
+
+  /** Made by the reactor. */
+  constructor(turn: ConnectionTurn) {
+    this.fd = turn.index;
+    this.#turn = turn;
+  }
+
+  /** The registration: `modify`, `disable`, `enable`, `teardown`, and the `id` that names it in other threads. */
+  get registration(): Registration {
+    const { context, index, generation } = this.#use('registration');
+    return new Registration(context.memory, context.strands, index, generation);
+  }
+
+  /** The user's 64 bits that came with `pool.add`. */
+  get cookie(): bigint {
+    const { context, index } = this.#use('cookie');
+    return context.memory.records.cookie(index);
+  }
+
+  /**
+   * The unread input, without copying: a view that is valid until this handler returns or awaits for the first time, or
+   * until `consume()`. What is not consumed is kept and is there again, before newer input, at the next event, in
+   * whatever worker.
+   */
+  get input(): Buffer {
+    return this.#use('input').input;
+  }
+
+  /** Bytes of unread input. */
+  get inputLength(): number {
+    return this.#use('inputLength').inputLength;
+  }
+
+  /** Takes all unread input, or its first `maxBytes`: a copy that is the caller's to keep. Empty if there is none. */
+  read(maxBytes: number = Number.POSITIVE_INFINITY): Buffer {
+    const turn = this.#use('read()');
+    const view = turn.input;
+    const count = Math.min(view.length, checkCount('maxBytes', maxBytes));
+    const copy = Buffer.allocUnsafe(count);
+    view.copy(copy, 0, 0, count);
+    turn.consume(count);
+    return copy;
+  }
+
+  /** Drops the first `bytes` of the unread input, all of it by default. */
+  consume(bytes: number = Number.POSITIVE_INFINITY): void {
+    this.#use('consume()').consume(checkCount('bytes', bytes));
+  }
+
+  /**
+   * Sends bytes, or UTF-8 text. What the kernel does not take at once is kept and sent as soon as it does. Returns false
+   * if the high-water mark is reached: `drain` is called when all is sent, and until then no input is read. The bytes
+   * may be reused when this returns.
+   * @throws ERR_WAKEONE_ENDED after `end()`; ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  write(chunk: Uint8Array | string): boolean {
+    const turn = this.#use('write()');
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+      throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'chunk', 'a Uint8Array or a string', show(chunk));
+    }
+    if (turn.ended || turn.has(Phase.ENDING)) throw makeError('ERR_WAKEONE_ENDED', 'write()');
+    return turn.write(chunk);
+  }
+
+  /** Bytes that wait to be sent. */
+  get outputLength(): number {
+    return this.#use('outputLength').outputLength;
+  }
+
+  /** Sends `chunk`, if given, and ends our side (FIN) when all is sent. The peer may still send. Idempotent. */
+  end(chunk?: Uint8Array | string): void {
+    const turn = this.#use('end()');
+    if (chunk !== undefined) this.write(chunk);
+    turn.phase |= Phase.ENDING;
+  }
+
+  /** Ends the connection after this handler, dropping what is unsent. With an `error`, the `error` handler hears of it. */
+  destroy(error?: Error): void {
+    const turn = this.#use('destroy()');
+    if (error === undefined) turn.closing ??= { type: 'destroyed' };
+    else turn.failure ??= { error, thrown: false };
+  }
+
+  /** Ends the connection after this handler with the reason `{ type: 'teardown', detail }`: the force-oneshot of the own connection. */
+  teardown(detail = 0): void {
+    this.#use('teardown()').closing ??= { type: 'teardown', detail: checkCount('detail', detail) & 0xffff };
+  }
+
+  /** Reads no more until `resume()`. What has arrived stays in the kernel. */
+  pause(): void {
+    this.#use('pause()').phase |= Phase.PAUSED;
+  }
+
+  /** Ends `pause()`. */
+  resume(): void {
+    this.#use('resume()').phase &= ~Phase.PAUSED;
+  }
+
+  /**
+   * Takes the descriptor out of the pool after this handler: it is not closed, and is the caller's from when `close` has
+   * run (reason `detached`). Returns it with the unread input.
+   * @throws ERR_WAKEONE_OUTPUT_PENDING while output is unsent
+   */
+  detach(): { readonly fd: number; readonly input: Buffer } {
+    const turn = this.#use('detach()');
+    if (turn.hasOutput) throw makeError('ERR_WAKEONE_OUTPUT_PENDING', 'detach()');
+    const input = this.read();
+    turn.closing ??= { type: 'detached' };
+    turn.detached = turn.closing.type === 'detached';
+    return { fd: this.fd, input };
+  }
+
+  /** Our end of the connection; undefined if it is no socket or gone. */
+  get localAddress(): SocketAddress | undefined {
+    const address = this.#use('localAddress').context.native.localAddress(this.fd);
+    return typeof address === 'number' ? undefined : address;
+  }
+
+  /** The peer's end; undefined if it is no socket or gone. */
+  get remoteAddress(): SocketAddress | undefined {
+    const address = this.#use('remoteAddress').context.native.peerAddress(this.fd);
+    return typeof address === 'number' ? undefined : address;
+  }
+
+  /** Nagle's algorithm off (the default of connections that the pool accepts) or on. Does nothing for sockets without TCP. */
+  setNoDelay(on = true): this {
+    this.#use('setNoDelay()').context.native.setNoDelay(this.fd, on);
+    return this;
+  }
+
+  /** TCP keep-alive probes after `idleSeconds` of silence; 0 turns them off. */
+  setKeepAlive(idleSeconds: number): this {
+    const turn = this.#use('setKeepAlive()');
+    turn.context.native.setKeepAlive(this.fd, checkCount('idleSeconds', idleSeconds));
+    return this;
+  }
+
+  /** Aborted when a teardown is asked for while the async handler that was given this connection is pending. */
+  get signal(): AbortSignal {
+    this.#use('signal');
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  /** Whether this object may still be used. */
+  get usable(): boolean {
+    return this.#turn !== undefined;
+  }
+
+  /** The reactor's: sets the signal. */
+  static abort(connection: Connection): void {
+    connection.#controller ??= new AbortController();
+    connection.#controller.abort(makeError('ERR_WAKEONE_ABORTED', 'The handler'));
+  }
+
+  /** The reactor's: the turn is over. */
+  static revoke(connection: Connection): void {
+    connection.#turn = undefined;
+  }
+
+  #use(what: string): ConnectionTurn {
+    if (this.#turn === undefined) throw makeError('ERR_WAKEONE_NOT_OWNER', `connection.${what}`);
+    return this.#turn;
+  }
+}
+
+function checkCount(name: string, value: number): number {
+  if (
+    typeof value === 'number' &&
+    value >= 0 &&
+    (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)
+  )
+    return value;
+  throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', name, 'a non-negative integer', show(value));
+}

@@ -1,0 +1,60 @@
+/** What the sources of one worker share. */
+import type { LoopTurns } from '../reactor/loop-turns.ts';
+import type { Strands } from '../reactor/strands.ts';
+import type { Native, Region } from '../native/index.ts';
+import type { PoolMemory } from '../slots/memory.ts';
+import { Counter } from '../slots/layout.ts';
+import type { Handler } from './handlers.ts';
+import type { PendingHandlers } from './pending.ts';
+import type { Registrar } from './registrar.ts';
+
+/** Bytes that one read asks for. */
+export const READ_BYTES: number = 64 * 1024;
+
+/** A native area with a Buffer over the same bytes. */
+export type Scratch = { readonly region: Region; readonly buffer: Buffer };
+
+export type WorkerContext = {
+  readonly worker: number;
+  readonly memory: PoolMemory;
+  readonly native: Native;
+  readonly strands: Strands;
+  readonly registrar: Registrar;
+  readonly loop: LoopTurns;
+  readonly pending: PendingHandlers;
+  readonly handlers: readonly Handler[];
+  /** Where reads go, and writes of memory that has no native address come from. */
+  readonly input: Scratch;
+  readonly output: Scratch;
+  /** Address of the shared buffers. */
+  readonly dataAddress: number;
+  readonly dataBuffer: Buffer;
+  /** Tells the app's thread that a handler threw and nobody in the worker took it. */
+  readonly report: (error: unknown, handler: string, fd: number) => void;
+};
+
+export function makeScratch(native: Native): Scratch {
+  const region = native.memory(READ_BYTES);
+  return {
+    region,
+    buffer: Buffer.from(region.bytes.buffer, region.bytes.byteOffset, region.bytes.byteLength),
+  };
+}
+
+/** Marks the slot as running here; counts a violation of G1 if another handler of it runs. */
+export function enterTurn(context: WorkerContext, index: number): void {
+  const { memory } = context;
+  if (memory.records.exchangeRunning(index, memory.me) !== 0) memory.count(Counter.VIOLATIONS);
+}
+
+/** The reverse, before the slot is given away. */
+export function leaveTurn(context: WorkerContext, index: number): void {
+  const { memory } = context;
+  if (memory.records.exchangeRunning(index, 0) !== memory.me) memory.count(Counter.VIOLATIONS);
+}
+
+export function isPromise(value: unknown): value is Promise<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}

@@ -1,0 +1,182 @@
+/** A delivery of a bare descriptor as its handler sees it. */
+import { makeError, show, SystemError } from '../errors.ts';
+import { Errno } from '../native/index.ts';
+import { Ready } from '../slots/word.ts';
+import { READ_BYTES, type WorkerContext } from './context.ts';
+import type { CloseReason } from './reason.ts';
+import { Registration } from './registration.ts';
+
+/** The state of a delivery, shared between the event and its source. */
+export type Delivery = {
+  readonly context: WorkerContext;
+  readonly fd: number;
+  readonly generation: number;
+  readonly bits: number;
+  readonly events: number;
+  readonly reason: CloseReason | undefined;
+  /** Directions that are not exhausted: delivered again in edge mode. */
+  left: number;
+  /** The handler asked for the end. */
+  teardown: number | undefined;
+};
+
+/**
+ * Given to the handler of a bare descriptor, for as long as that runs. The descriptor is disabled meanwhile: no other
+ * delivery of it starts, in any worker.
+ */
+export class FdEvent {
+  readonly fd: number;
+  #delivery: Delivery | undefined;
+  #controller: AbortController | undefined;
+
+  /** Made by the reactor. */
+  constructor(delivery: Delivery) {
+    this.fd = delivery.fd;
+    this.#delivery = delivery;
+  }
+
+  /** Data or end-of-file may be read (also after a hang-up or an error, which reading then tells). */
+  get readable(): boolean {
+    return this.#has('in', Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR);
+  }
+
+  /** Data may be written (also after an error, which writing then tells). */
+  get writable(): boolean {
+    return this.#has('out', Ready.OUT | Ready.HUP | Ready.ERR);
+  }
+
+  /** Out-of-band data, or another exceptional condition (EPOLLPRI). */
+  get priority(): boolean {
+    return (this.#use('priority').bits & Ready.PRI) !== 0;
+  }
+
+  /** The peer has closed its side for writing (EPOLLRDHUP). */
+  get peerEnded(): boolean {
+    return (this.#use('peerEnded').bits & Ready.RDHUP) !== 0;
+  }
+
+  /** Both sides are closed (EPOLLHUP). */
+  get hangup(): boolean {
+    return (this.#use('hangup').bits & Ready.HUP) !== 0;
+  }
+
+  /** An error is pending on the descriptor (EPOLLERR). */
+  get error(): boolean {
+    return (this.#use('error').bits & Ready.ERR) !== 0;
+  }
+
+  /** This is the last delivery: `reason` says why. After the handler the registration is over. */
+  get last(): boolean {
+    return this.#use('last').reason !== undefined;
+  }
+
+  get reason(): CloseReason | undefined {
+    return this.#use('reason').reason;
+  }
+
+  /** The user's 64 bits that came with `pool.add`. */
+  get cookie(): bigint {
+    const { context, fd } = this.#use('cookie');
+    return context.memory.records.cookie(fd);
+  }
+
+  get registration(): Registration {
+    const { context, fd, generation } = this.#use('registration');
+    return new Registration(context.memory, context.strands, fd, generation);
+  }
+
+  /**
+   * Reads up to 64 KiB (or `maxBytes`) without blocking. A copy; empty at end-of-file; null if there is nothing (EAGAIN).
+   * @throws SystemError
+   */
+  read(maxBytes: number = READ_BYTES): Buffer | null {
+    const delivery = this.#use('read()');
+    if (!Number.isInteger(maxBytes) || maxBytes < 1) {
+      throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'maxBytes', 'a positive integer', show(maxBytes));
+    }
+    const { native, input } = delivery.context;
+    let count: number;
+    do count = native.read(this.fd, input.region.address, Math.min(maxBytes, READ_BYTES));
+    while (count === Errno.EINTR);
+    if (count === Errno.EAGAIN) {
+      delivery.left &= ~Ready.IN;
+      return null;
+    }
+    if (count < 0) throw new SystemError('read', count, this.fd);
+    if (count === 0) delivery.left &= ~Ready.IN;
+    return Buffer.from(input.buffer.subarray(0, count));
+  }
+
+  /**
+   * Writes without blocking; returns how many bytes were taken, 0 if none (EAGAIN).
+   * @throws SystemError
+   */
+  write(chunk: Uint8Array | string): number {
+    const delivery = this.#use('write()');
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+      throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'chunk', 'a Uint8Array or a string', show(chunk));
+    }
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    const { native, output } = delivery.context;
+    for (let done = 0; ;) {
+      const piece = Math.min(READ_BYTES, bytes.length - done);
+      if (piece === 0) return done;
+      output.region.bytes.set(bytes.subarray(done, done + piece));
+      const sent = native.write(this.fd, output.region.address, piece);
+      if (sent > 0) done += sent;
+      if (sent === Errno.EAGAIN || (sent >= 0 && sent < piece)) {
+        if (sent === Errno.EAGAIN) delivery.left &= ~Ready.OUT;
+        return done;
+      }
+      if (sent < 0 && sent !== Errno.EINTR) throw new SystemError('write', sent, this.fd);
+    }
+  }
+
+  /**
+   * Says that a direction has been used up to EAGAIN, by other means than `read()` and `write()`. In edge mode a direction
+   * that is not exhausted is delivered again, as a level-triggered one would be.
+   */
+  exhausted(direction: 'in' | 'out'): void {
+    this.#use('exhausted()').left &= direction === 'in' ? ~Ready.IN : ~Ready.OUT;
+  }
+
+  /** In a registration with `rearm: 'manual'`: re-arms when this handler ends. Without it the fd stays silent until `registration.enable()`. */
+  rearm(): void {
+    const { context, fd, generation } = this.#use('rearm()');
+    context.memory.records.askDisabled(fd, generation, false);
+  }
+
+  /** Asks for the end: one last delivery follows this handler. */
+  teardown(detail = 0): void {
+    this.#use('teardown()').teardown = detail & 0xffff;
+  }
+
+  /** Aborted when a teardown is asked for while the async handler that was given this event is pending. */
+  get signal(): AbortSignal {
+    this.#use('signal');
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  /** The reactor's: sets the signal. */
+  static abort(event: FdEvent): void {
+    event.#controller ??= new AbortController();
+    event.#controller.abort(makeError('ERR_WAKEONE_ABORTED', 'The handler'));
+  }
+
+  /** The reactor's: the turn is over. */
+  static revoke(event: FdEvent): void {
+    event.#delivery = undefined;
+  }
+
+  #has(what: 'in' | 'out', bits: number): boolean {
+    const delivery = this.#use(what === 'in' ? 'readable' : 'writable');
+    const asked = what === 'in' ? Ready.IN : Ready.OUT;
+    return (delivery.events & asked) !== 0 && (delivery.bits & bits) !== 0;
+  }
+
+  #use(what: string): Delivery {
+    if (this.#delivery === undefined) throw makeError('ERR_WAKEONE_NOT_OWNER', `event.${what}`);
+    return this.#delivery;
+  }
+}

@@ -1,0 +1,127 @@
+/** What a handler module exports: named handlers, and what to do once per worker. */
+import { makeError, show } from '../errors.ts';
+import type { HandlerEntry } from '../reactor/protocol.ts';
+import { Kind, MAX_HANDLERS } from '../slots/record.ts';
+import type { Connection } from './connection.ts';
+import type { FdEvent } from './fd-event.ts';
+import type { CloseReason } from './reason.ts';
+
+type Result = void | Promise<void>;
+
+/**
+ * Handlers of a connection. At most one of them runs at a time for one connection, in one worker; the next may run in
+ * another worker. In one turn the order is: data, end, drain; `close` is the last of all and runs exactly once for each
+ * connection whose `open` ran.
+ */
+export type ConnectionHandlers = {
+  /** The connection was accepted (or added). */
+  open?(connection: Connection): Result;
+  /** New input is there: `connection.input`, `connection.read()`. What is left unread is kept. */
+  data?(connection: Connection): Result;
+  /** All output has been handed to the kernel after `write()` had returned false. */
+  drain?(connection: Connection): Result;
+  /** The peer will send no more. Without `allowHalfOpen` our side is ended after this handler. */
+  end?(connection: Connection): Result;
+  /** The connection failed, or a handler threw. `close` follows. */
+  error?(connection: Connection, error: Error): Result;
+  /** The end: nothing runs after it. The descriptor is closed when it is done. */
+  close?(connection: Connection, reason: CloseReason): Result;
+};
+
+/** Handler of a bare descriptor: called for each delivery, and once more for the last (`event.last`). */
+export type FdHandler = (event: FdEvent) => Result;
+
+export type Handler = ConnectionHandlers | FdHandler;
+
+export type HandlerOptions = {
+  /** Runs once in each worker before its first event, with the pool's `workerData`; the pool is ready when all have settled. */
+  readonly init?: (workerData: unknown) => Result;
+  /** Runs once in each worker after its last event. */
+  readonly dispose?: () => Result;
+};
+
+const MARK: unique symbol = Symbol.for('wakeone.handlers');
+
+export type HandlerModule<H extends Record<string, Handler> = Record<string, Handler>> = {
+  readonly handlers: H;
+  readonly options: HandlerOptions;
+  readonly [MARK]: true;
+};
+
+const CONNECTION_METHODS = new Set(['open', 'data', 'drain', 'end', 'error', 'close']);
+
+/**
+ * Declares the handlers of a module; make the result its default export. Any thread.
+ *
+ * @throws ERR_WAKEONE_INVALID_ARGUMENT if a handler is neither a function nor an object of the known methods.
+ * @example
+ * export default defineHandlers({ echo: { data: (connection) => { connection.write(connection.read()); } } });
+ */
+export function defineHandlers<H extends Record<string, Handler>>(
+  handlers: H,
+  options: HandlerOptions = {},
+): HandlerModule<H> {
+  const entries = Object.entries(handlers);
+  if (entries.length === 0 || entries.length > MAX_HANDLERS) {
+    throw makeError(
+      'ERR_WAKEONE_INVALID_ARGUMENT',
+      'handlers',
+      `1 to ${MAX_HANDLERS} handlers`,
+      `${entries.length}`,
+    );
+  }
+  for (const [name, handler] of entries) checkHandler(name, handler);
+  for (const [name, hook] of Object.entries(options)) {
+    if (!['init', 'dispose'].includes(name) || (hook !== undefined && typeof hook !== 'function')) {
+      throw makeError(
+        'ERR_WAKEONE_INVALID_ARGUMENT',
+        `options.${name}`,
+        `'init' or 'dispose', a function`,
+        show(hook),
+      );
+    }
+  }
+  return { handlers, options, [MARK]: true };
+}
+
+function checkHandler(name: string, handler: unknown): void {
+  if (typeof handler === 'function') return;
+  if (typeof handler !== 'object' || handler === null) {
+    throw makeError(
+      'ERR_WAKEONE_INVALID_ARGUMENT',
+      name,
+      'a function or an object of handlers',
+      show(handler),
+    );
+  }
+  for (const [method, value] of Object.entries(handler)) {
+    if (!CONNECTION_METHODS.has(method) || typeof value !== 'function') {
+      const known = [...CONNECTION_METHODS].join(', ');
+      throw makeError(
+        'ERR_WAKEONE_INVALID_ARGUMENT',
+        `${name}.${method}`,
+        `a function named one of ${known}`,
+        show(value),
+      );
+    }
+  }
+}
+
+/** Whether a module's default export came from defineHandlers. */
+export function isHandlerModule(value: unknown): value is HandlerModule {
+  return typeof value === 'object' && value !== null && MARK in value;
+}
+
+/** The handlers of a module in the order of their numbers. */
+export function listHandlers(module: HandlerModule): {
+  readonly entries: HandlerEntry[];
+  readonly handlers: Handler[];
+} {
+  const names = Object.keys(module.handlers).sort();
+  const handlers = names.map((name) => module.handlers[name] ?? {});
+  const entries = names.map((name, i) => ({
+    name,
+    kind: typeof handlers[i] === 'function' ? Kind.RAW : Kind.CONNECTION,
+  }));
+  return { entries, handlers };
+}

@@ -1,0 +1,83 @@
+/**
+ * Taking a slot for a descriptor. R2: FREE -> ACTIVE(registrar), fields, EPOLL_CTL_ADD, and only then the first finish:
+ * readiness that comes before is collected in the word. If ADD fails the registrar, still owner, frees the slot.
+ */
+import { Errno, type Native } from '../native/index.ts';
+import type { Strands } from '../reactor/strands.ts';
+import { Word } from '../slots/layout.ts';
+import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
+import { Cause, type Kind, packConfig } from '../slots/record.ts';
+import { Flag } from '../slots/word.ts';
+
+export type Application = {
+  readonly handler: number;
+  readonly kind: Kind;
+  readonly traits: number;
+  readonly events: number;
+  readonly cookie: bigint;
+  readonly listener?: { readonly index: number; readonly generation: number };
+};
+
+export class Registrar {
+  readonly #memory: PoolMemory;
+  readonly #strands: Strands;
+  readonly #native: Native;
+
+  constructor(memory: PoolMemory, strands: Strands, native: Native) {
+    this.#memory = memory;
+    this.#strands = strands;
+    this.#native = native;
+  }
+
+  /**
+   * Registers `fd`; the caller owns the slot then and ends its first turn. 0 or a negated errno: EEXIST if the number is
+   * registered already, else what EPOLL_CTL_ADD said; then nothing is left armed or half-made.
+   */
+  register(fd: number, application: Application): number {
+    if (!this.#memory.slots.register(fd, this.#memory.me)) return Errno.EEXIST;
+    return this.#begin(fd, application);
+  }
+
+  /**
+   * Registers a descriptor that the kernel has just given to the caller. Its number is proof that an earlier file of
+   * that number is closed; if that one's slot is not free yet, a slot that is closing is taken over, and for any other
+   * the new file moves to another number. Returns the fd, or a negated errno; then the descriptor is closed.
+   */
+  adopt(fd: number, application: Application): number {
+    const { slots, me, layout } = this.#memory;
+    let number = fd;
+    while (number < layout.maxFds && !slots.register(number, me) && !slots.takeOver(number, me)) {
+      const moved = this.#native.duplicate(fd, number + 1);
+      if (number !== fd) this.#native.close(number);
+      number = moved;
+      if (number < 0) break;
+    }
+    if (number !== fd) this.#native.close(fd);
+    if (number < 0) return number;
+    const result = number < layout.maxFds ? this.#begin(number, application) : Errno.EMFILE;
+    if (result < 0) this.#native.close(number);
+    return result < 0 ? result : number;
+  }
+
+  #begin(fd: number, application: Application): number {
+    const { slots, records, port } = this.#memory;
+    const { handler, kind, traits, events, cookie, listener } = application;
+    const generation = slots.generation(fd);
+    records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
+    if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
+    if (port.add(Word.REGISTERED, 1) === 0) this.onFirst();
+    const result = this.#strands.arm(fd, generation, events);
+    if (result < 0) {
+      if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
+      this.#strands.abandon(fd);
+    } else if (this.#memory.phase !== PoolPhase.OPEN) {
+      // The pool began to close, and its sweep may have passed this slot: end it ourselves.
+      records.giveReason(fd, generation, Cause.POOL_CLOSE, 0);
+      slots.request(fd, generation, Flag.FORCED);
+    }
+    return result;
+  }
+
+  /** The first registration of an empty pool. Set by whoever must know. */
+  onFirst: () => void = () => {};
+}

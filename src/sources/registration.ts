@@ -1,0 +1,134 @@
+/** A registration as users hold it: in the main thread or in a worker, the same operations. */
+import { makeError, show } from '../errors.ts';
+import type { Strands } from '../reactor/strands.ts';
+import { SlotWord } from '../slots/layout.ts';
+import type { PoolMemory } from '../slots/memory.ts';
+import { Cause, eventsOf, MAX_DETAIL } from '../slots/record.ts';
+import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
+
+export type EventName = 'in' | 'out' | 'pri';
+
+/** Names a registration for another thread: plain data, never reused. */
+export type RegistrationId = { readonly fd: number; readonly generation: number };
+
+const BITS: Readonly<Record<EventName, number>> = { in: Ready.IN, out: Ready.OUT, pri: Ready.PRI };
+
+/** Ready bits for event names. @throws ERR_WAKEONE_INVALID_EVENTS */
+export function parseEvents(events: unknown): number {
+  if (!Array.isArray(events) || events.length === 0)
+    throw makeError('ERR_WAKEONE_INVALID_EVENTS', show(events));
+  let bits = 0;
+  for (const name of events as unknown[]) {
+    if (name !== 'in' && name !== 'out' && name !== 'pri') {
+      throw makeError('ERR_WAKEONE_INVALID_EVENTS', show(events));
+    }
+    bits |= BITS[name];
+  }
+  return bits;
+}
+
+export class Registration {
+  /** The registered descriptor. */
+  readonly fd: number;
+  /** This registration's generation: no other registration of this fd number has it. */
+  readonly generation: number;
+  readonly #memory: PoolMemory;
+  readonly #strands: Strands;
+
+  constructor(memory: PoolMemory, strands: Strands, fd: number, generation: number) {
+    this.#memory = memory;
+    this.#strands = strands;
+    this.fd = fd;
+    this.generation = generation;
+  }
+
+  /** Plain data that names this registration in any thread of the pool. */
+  get id(): RegistrationId {
+    return { fd: this.fd, generation: this.generation };
+  }
+
+  /** Whether the registration has not ended. It may end at any moment. Any thread. */
+  get active(): boolean {
+    return this.#memory.slots.isLive(this.fd, this.generation);
+  }
+
+  /** The events that are asked for now. Any thread. */
+  get events(): EventName[] {
+    const bits = eventsOf(this.#memory.records.mailbox(this.fd));
+    return (Object.keys(BITS) as EventName[]).filter((name) => (bits & BITS[name]) !== 0);
+  }
+
+  /**
+   * Changes the events that are delivered. Any thread; takes effect at the next turn of the registration, and then no
+   * event outside of `events` is delivered (errors and hang-ups always are). The condition is tested anew.
+   * @throws ERR_WAKEONE_INVALID_EVENTS
+   * @throws ERR_WAKEONE_STALE_REGISTRATION if the registration has ended
+   */
+  modify(change: { readonly events: readonly EventName[] }): void {
+    const bits = parseEvents(change.events);
+    this.#ask(this.#memory.records.askEvents(this.fd, this.generation, bits));
+  }
+
+  /**
+   * Stops deliveries until `enable()`. Any thread; idempotent. A handler that runs is not interrupted; a queued event is
+   * not delivered. Nothing is lost: `enable()` tests the condition again.
+   * @throws ERR_WAKEONE_STALE_REGISTRATION
+   */
+  disable(): void {
+    this.#ask(this.#memory.records.askDisabled(this.fd, this.generation, true));
+  }
+
+  /** Ends `disable()`, and re-arms after a delivery that was not re-armed by its handler. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION */
+  enable(): void {
+    this.#ask(this.#memory.records.askDisabled(this.fd, this.generation, false));
+  }
+
+  /**
+   * Forces one last delivery, after which the registration is over: `close` for connections, an event with `last` for
+   * bare descriptors, with the reason `{ type: 'teardown', detail }`. Any thread, any number of times, also while the
+   * handler runs (which is not interrupted). Resolves when the last delivery is over; at once if it is over already.
+   * @param detail an application's number, 0 to 65535
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  async teardown(detail = 0): Promise<void> {
+    if (!Number.isInteger(detail) || detail < 0 || detail > MAX_DETAIL) {
+      throw makeError(
+        'ERR_WAKEONE_INVALID_ARGUMENT',
+        'detail',
+        `an integer from 0 to ${MAX_DETAIL}`,
+        show(detail),
+      );
+    }
+    this.force(Cause.TEARDOWN, detail);
+    await this.ended();
+  }
+
+  /** Asks for the end without waiting for it. Any thread. */
+  force(cause: Cause, detail = 0): void {
+    const { records, slots } = this.#memory;
+    if (!slots.isLive(this.fd, this.generation)) return;
+    if (!records.giveReason(this.fd, this.generation, cause, detail)) return;
+    this.#strands.request(this.fd, this.generation, Flag.FORCED);
+  }
+
+  /** Resolves when the last delivery is over and the descriptor is closed (if it is the pool's to close). Any thread. */
+  async ended(): Promise<void> {
+    const { words, layout, slots } = this.#memory;
+    const at = layout.slot(this.fd) + SlotWord.GENERATION;
+    while (slots.generation(this.fd) === this.generation) {
+      const { value } = Atomics.waitAsync(words, at, this.generation);
+      await value;
+    }
+    // The generation ends just before the descriptor is closed; the state tells when that is done.
+    for (;;) {
+      const word = slots.word(this.fd);
+      if (!isGeneration(word, this.generation) || stateOf(word) !== State.CLOSING) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #ask(accepted: boolean): void {
+    if (accepted && this.active && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
+    throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
+  }
+}

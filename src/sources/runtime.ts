@@ -1,0 +1,130 @@
+/** A worker from its first instruction to its last: attaches to the pool, loads the handlers, runs the reactor. */
+import { threadId } from 'node:worker_threads';
+import { makeError, makeErrorFrom } from '../errors.ts';
+import { openNative } from '../native/index.ts';
+import { Dispatcher } from '../reactor/dispatcher.ts';
+import { LoopTurns } from '../reactor/loop-turns.ts';
+import { Monitor } from '../reactor/monitor.ts';
+import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
+import { Reactor } from '../reactor/reactor.ts';
+import { Strands } from '../reactor/strands.ts';
+import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
+import { attachMemory } from '../slots/memory.ts';
+import { ConnectionSource } from './connection-source.ts';
+import { makeScratch, type WorkerContext } from './context.ts';
+import { FdSource } from './fd-source.ts';
+import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts';
+import { ListenerSource } from './listener.ts';
+import { PendingHandlers } from './pending.ts';
+import { Registrar } from './registrar.ts';
+
+/** The worker that this thread is, for the functions of `wakeone/worker`. */
+export type CurrentWorker = { readonly context: WorkerContext; readonly send: (message: FromWorker) => void };
+
+let current: CurrentWorker | undefined;
+
+/** @throws ERR_WAKEONE_NO_WORKER outside of a pool's worker */
+export function currentWorker(what: string): CurrentWorker {
+  if (current === undefined) throw makeError('ERR_WAKEONE_NO_WORKER', what);
+  return current;
+}
+
+/** Runs a worker until the pool stops. Rejects if the handler module cannot be used. */
+export async function runReactor(task: ReactorTask): Promise<void> {
+  const send = (message: FromWorker): void => {
+    task.port.postMessage(message);
+  };
+  task.port.unref();
+  const native = openNative();
+  const memory = attachMemory(task.buffers, Owner.FIRST_WORKER + task.worker, task.worker);
+  const line = memory.layout.worker(task.worker);
+  memory.words[line + WorkerWord.TID] = native.threadId();
+  memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
+  const dispatcher = new Dispatcher(memory, native);
+  const strands = new Strands(dispatcher);
+  const registrar = new Registrar(memory, strands, native);
+  const loop = new LoopTurns(native);
+  const tell = (): void => {
+    send({ type: 'registrations' });
+  };
+  strands.onLast = tell;
+  registrar.onFirst = tell;
+  const pending = new PendingHandlers(memory, task.worker, memory.config(Config.GRACE_MS), (count) => {
+    loop.pendingHandlers = count;
+  });
+  const report: WorkerContext['report'] = (error, handler, fd) => {
+    send({ type: 'handlerError', error: cloneable(error), handler, fd });
+  };
+  const handlers: WorkerContext['handlers'][number][] = [];
+  const context: WorkerContext = {
+    worker: task.worker,
+    memory,
+    native,
+    strands,
+    registrar,
+    loop,
+    pending,
+    handlers,
+    input: makeScratch(native),
+    output: makeScratch(native),
+    dataAddress: native.adopt(memory.buffers.data),
+    dataBuffer: Buffer.from(memory.buffers.data),
+    report,
+  };
+  current = { context, send };
+
+  let module: HandlerModule;
+  try {
+    module = await loadHandlers(task.handlers);
+    const listed = listHandlers(module);
+    handlers.push(...listed.handlers);
+    await module.options.init?.(task.workerData);
+    send({ type: 'ready', worker: task.worker, threadId, entries: listed.entries });
+  } catch (error) {
+    memory.words[line + WorkerWord.PHASE] = WorkerPhase.STOPPED;
+    send({ type: 'failed', worker: task.worker, why: cloneable(error) });
+    return;
+  }
+  const connections = new ConnectionSource(context);
+  const listeners = new ListenerSource(context, connections, (fd, errno) => {
+    send({ type: 'starved', fd, errno });
+  });
+  await new Promise<void>((resolve) => {
+    const hooks = { onAttention: () => pending.attend(), onStop: resolve };
+    const sources = [new FdSource(context), connections, listeners];
+    memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
+    new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
+  });
+  await module.options.dispose?.();
+  task.port.close();
+}
+
+/** Runs the monitor until the pool stops. It blocks its thread. */
+export function runMonitor(task: MonitorTask): void {
+  const memory = attachMemory(task.buffers, Owner.SUPERVISOR, MAIN_COUNTERS + 1);
+  const short = (): void => {
+    task.port.postMessage({ type: 'short' } satisfies FromWorker);
+  };
+  new Monitor(new Dispatcher(memory, openNative()), short).run();
+  task.port.close();
+}
+
+async function loadHandlers(url: string): Promise<HandlerModule> {
+  const loaded = (await import(url)) as { readonly default?: unknown };
+  if (isHandlerModule(loaded.default)) return loaded.default;
+  throw makeErrorFrom(
+    undefined,
+    'ERR_WAKEONE_HANDLER_MODULE',
+    url,
+    'its default export must be what defineHandlers() returned',
+  );
+}
+
+/** What is thrown may be anything; what is posted must be cloneable. */
+function cloneable(error: unknown): unknown {
+  try {
+    return structuredClone(error);
+  } catch {
+    return new Error(String(error));
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What a dead worker leaves behind, and how it is put right (G9). Called by the app's thread once the Worker's `exit`
+ * event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too many
+ * fails its claim, a wake-up too many finds nothing.
+ */
+import { EpollOp, type Native } from '../native/index.ts';
+import type { Dispatcher } from '../reactor/dispatcher.ts';
+import { Poller } from '../reactor/poller.ts';
+import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import type { PoolMemory } from '../slots/memory.ts';
+import { Cause, Trait } from '../slots/record.ts';
+import { Outcome } from '../slots/table.ts';
+import { State } from '../slots/word.ts';
+import { Mutex } from '../sync/mutex.ts';
+
+/** Puts right what `worker` left. `alive` is the bitmap of the workers that live. */
+export function reap(dispatcher: Dispatcher, worker: number, alive: number): void {
+  const { memory, native } = dispatcher;
+  const dead = Owner.FIRST_WORKER + worker;
+  const line = memory.layout.worker(worker);
+  memory.words[line + WorkerWord.PHASE] = WorkerPhase.ABSENT;
+  memory.port.store(line + WorkerWord.ATTENTION, 0);
+  for (const at of [Word.BUFFER_LOCK, Word.OVERFLOW_LOCK]) {
+    const mutex = new Mutex(memory.port, at);
+    if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
+  }
+  reapSlots(dispatcher, native, dead);
+  reapPoller(dispatcher, dead);
+  dispatcher.lot.reap(worker, alive);
+  dispatcher.runnable.leave(worker);
+  // It may have been the one that looks for work, or have died between choosing somebody and waking it.
+  dispatcher.stopSearching();
+  dispatcher.wakeForWork();
+  dispatcher.startMonitor();
+}
+
+function reapSlots(dispatcher: Dispatcher, native: Native, dead: number): void {
+  const { memory } = dispatcher;
+  const { slots, records, layout } = memory;
+  for (let index = 0; index < layout.maxFds; index++) {
+    const owner = slots.ownerOf(index, slots.generation(index));
+    if (owner === dead) {
+      records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
+      records.exchangeRunning(index, 0);
+      const outcome = slots.reap(index, dead, Owner.SUPERVISOR);
+      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+      else if (outcome === Outcome.DONE) finishClosing(memory, native, index);
+    } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
+      // Its hint may have died between the CAS and the push.
+      dispatcher.push(index + 1);
+    }
+  }
+}
+
+/** The dead one was closing this slot: if the kernel still knows the fd as ours, it had not closed it yet. */
+function finishClosing(memory: PoolMemory, native: Native, index: number): void {
+  const { slots, records, port } = memory;
+  const generation = slots.generation(index);
+  const removed = native.epollControl(
+    memory.config(Config.EPOLL_FD),
+    EpollOp.DEL,
+    index,
+    0,
+    index,
+    generation,
+  );
+  const owned = (records.config(index) & Trait.OWN) !== 0;
+  memory.data.release(records.input(index));
+  memory.data.release(records.output(index));
+  slots.close(index, Owner.SUPERVISOR);
+  slots.endGeneration(index);
+  if (owned && removed === 0) native.close(index);
+  slots.free(index, Owner.SUPERVISOR);
+  port.add(Word.REGISTERED, -1);
+}
+
+function reapPoller(dispatcher: Dispatcher, dead: number): void {
+  const holder = dispatcher.pollHolder;
+  if (holder === dead) {
+    // Edges and oneshots are reported once: what it had not delivered is delivered now.
+    new Poller(dispatcher).deliverBatch(BATCH_EVENTS);
+    dispatcher.releasePoll();
+  } else if (holder === 0) {
+    // It may have died between taking the hint and claiming it. A second hint is dropped at its claim.
+    dispatcher.push(dispatcher.pollHint);
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Starts the workers and the monitor, sees to it that dead ones are reaped and replaced, and ends them. One per pool, in
+ * the thread that made the pool.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { makeError, makeErrorFrom } from '../errors.ts';
+import type { Native } from '../native/index.ts';
+import { type Dispatcher, MonitorState } from '../reactor/dispatcher.ts';
+import type { FromWorker, HandlerEntry } from '../reactor/protocol.ts';
+import { Config, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
+import type { Descriptors } from './descriptors.ts';
+import { reap } from './reaper.ts';
+import { Threads } from './threads.ts';
+
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const REACTOR_FILE = new URL(`../../workers/reactor.${EXTENSION}`, import.meta.url).href;
+const MONITOR_FILE = new URL(`../../workers/monitor.${EXTENSION}`, import.meta.url).href;
+/** A worker that dies soon after its start is replaced later and later. */
+const FIRST_BACKOFF_MS = 10;
+const LAST_BACKOFF_MS = 5000;
+
+export type SupervisorOptions = {
+  readonly handlers: string;
+  readonly workerData: unknown;
+  readonly minThreads: number;
+  readonly maxThreads: number;
+  readonly monitored: boolean;
+};
+
+export type SupervisorEvents = {
+  readonly onMessage: (message: FromWorker) => void;
+  readonly onWorkerExit: (worker: number, error: unknown) => void;
+};
+
+export class Supervisor {
+  readonly #memory: PoolMemory;
+  readonly #native: Native;
+  readonly #dispatcher: Dispatcher;
+  readonly #descriptors: Descriptors;
+  readonly #options: SupervisorOptions;
+  readonly #events: SupervisorEvents;
+  readonly #threads: Threads;
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #alive = new Set<number>();
+  #backoffMs = FIRST_BACKOFF_MS;
+  #stopping = false;
+
+  constructor(
+    dispatcher: Dispatcher,
+    native: Native,
+    descriptors: Descriptors,
+    options: SupervisorOptions,
+    events: SupervisorEvents,
+  ) {
+    this.#memory = dispatcher.memory;
+    this.#native = native;
+    this.#dispatcher = dispatcher;
+    this.#descriptors = descriptors;
+    this.#options = options;
+    this.#events = events;
+    this.#threads = new Threads(options.maxThreads + Number(options.monitored));
+  }
+
+  /** Starts `minThreads` workers; resolves with the handlers when all are ready, rejects if one cannot be. */
+  async start(): Promise<HandlerEntry[]> {
+    const starts = Array.from({ length: this.#options.minThreads }, (_, worker) => this.#startWorker(worker));
+    if (this.#options.monitored) this.#startMonitor();
+    const [entries] = await Promise.all(starts);
+    this.#threads.unref();
+    return entries ?? [];
+  }
+
+  /** One more worker, if there may be one. */
+  grow(): void {
+    if (this.#stopping) return;
+    for (let worker = 0; worker < this.#options.maxThreads; worker++) {
+      if (!this.#alive.has(worker)) {
+        void this.#startWorker(worker).then(
+          () => this.#threads.unref(),
+          () => {},
+        );
+        return;
+      }
+    }
+  }
+
+  /** Tells every thread to end, without waiting. Safe in an exit hook. */
+  stopThreads(): void {
+    this.#stopping = true;
+    const { port } = this.#memory;
+    port.store(Word.PHASE, PoolPhase.CLOSED);
+    this.#native.signal(this.#descriptors.stop);
+    this.#dispatcher.lot.wakeAll();
+    port.store(Word.MONITOR, MonitorState.AWAKE);
+    port.notify(Word.MONITOR, 1);
+  }
+
+  /** Ends all threads; those that do not end within `graceMs` are terminated. */
+  async stop(graceMs: number): Promise<void> {
+    this.stopThreads();
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([Promise.allSettled([...this.#tasks]), limit]);
+    clearTimeout(timer);
+    await this.#threads.destroy();
+  }
+
+  #startWorker(worker: number): Promise<HandlerEntry[]> {
+    this.#alive.add(worker);
+    const line = this.#memory.layout.worker(worker);
+    this.#memory.words[line + WorkerWord.EVENT_FD] = this.#descriptors.workers[worker] ?? 0;
+    this.#memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
+    const { port1, port2 } = new MessageChannel();
+    const { handlers, workerData } = this.#options;
+    return new Promise((resolve, reject) => {
+      let ready = false;
+      let exited: Promise<unknown> = Promise.resolve();
+      port1.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') {
+          ready = true;
+          // A thread is dead when its `exit` event was seen: before that it may still run instructions.
+          const thread = this.#threads.thread(message.threadId);
+          exited = new Promise((gone) => thread?.once('exit', gone));
+          this.#backoffMs = FIRST_BACKOFF_MS;
+          resolve(message.entries);
+        } else if (message.type === 'failed') {
+          reject(this.#loadFailure(message.why));
+        } else {
+          this.#events.onMessage(message);
+        }
+      });
+      port1.unref();
+      const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
+      this.#track(REACTOR_FILE, data, port1, port2, (error) => {
+        if (!ready) reject(this.#loadFailure(error));
+        if (error !== undefined) void exited.then(() => this.#bury(worker, error));
+      });
+    });
+  }
+
+  #startMonitor(): void {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', this.#events.onMessage);
+    port1.unref();
+    this.#track(MONITOR_FILE, { buffers: this.#memory.buffers, port: port2 }, port1, port2, () => {});
+  }
+
+  #track(
+    filename: string,
+    data: object,
+    ours: MessagePort,
+    theirs: MessagePort,
+    then: (error: unknown) => void,
+  ): void {
+    const task = this.#threads.run({ filename, data, transfer: [theirs] }).then(
+      () => then(undefined),
+      (error: unknown) => then(error),
+    );
+    this.#tasks.add(task);
+    void task.then(() => {
+      this.#tasks.delete(task);
+      ours.close();
+    });
+  }
+
+  #bury(worker: number, error: unknown): void {
+    this.#alive.delete(worker);
+    if (this.#stopping) return;
+    const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
+    reap(this.#dispatcher, worker, alive);
+    this.#events.onWorkerExit(
+      worker,
+      makeErrorFrom(error, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(error)),
+    );
+    setTimeout(() => this.grow(), this.#backoffMs);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, LAST_BACKOFF_MS);
+  }
+
+  #loadFailure(why: unknown): Error {
+    const known = (why as { code?: unknown } | undefined)?.code === 'ERR_WAKEONE_HANDLER_MODULE';
+    if (known) return why as Error;
+    if (this.#stopping) return makeError('ERR_WAKEONE_POOL_CLOSED', 'Starting a worker');
+    const text = why instanceof Error ? why.message : String(why);
+    return makeErrorFrom(why, 'ERR_WAKEONE_HANDLER_MODULE', this.#options.handlers, text);
+  }
+
+  /** Whether the pool's limit on runnable workers has room that only more threads can use. */
+  get short(): boolean {
+    return this.#alive.size < Math.min(this.#options.maxThreads, this.#memory.port.load(Config.CONCURRENCY));
+  }
+}

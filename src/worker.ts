@@ -1,0 +1,40 @@
+/** wakeone/worker: what handler modules use. */
+import { makeError, show } from './errors.ts';
+import { Registration, type RegistrationId } from './sources/registration.ts';
+import { currentWorker } from './sources/runtime.ts';
+
+export type { SocketAddress } from './native/index.ts';
+export type { Connection } from './sources/connection.ts';
+export type { FdEvent } from './sources/fd-event.ts';
+export {
+  type ConnectionHandlers,
+  defineHandlers,
+  type FdHandler,
+  type Handler,
+  type HandlerModule,
+  type HandlerOptions,
+} from './sources/handlers.ts';
+export type { CloseReason } from './sources/reason.ts';
+export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
+
+/**
+ * Any registration of the pool by its id, with the operations that the main thread has. Workers.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_FD
+ */
+export function registration(id: RegistrationId): Registration {
+  const { context } = currentWorker('registration()');
+  const most = context.memory.layout.maxFds - 1;
+  if (!Number.isInteger(id.fd) || id.fd < 0 || id.fd > most)
+    throw makeError('ERR_WAKEONE_INVALID_FD', show(id.fd), `${most}`);
+  return new Registration(context.memory, context.strands, id.fd, id.generation);
+}
+
+/** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */
+export function workerId(): number {
+  return currentWorker('workerId()').context.worker;
+}
+
+/** Asks the app's thread to `pool.close()`; returns at once. @throws ERR_WAKEONE_NO_WORKER */
+export function closePool(options: { readonly timeoutMs?: number } = {}): void {
+  currentWorker('closePool()').send({ type: 'close', timeoutMs: options.timeoutMs });
+}
