@@ -1,0 +1,41 @@
+/** `node dist/bench/run.js <scenario> [options]` */
+import { echo } from './echo.ts';
+import { idleMemory } from './memory.ts';
+import { UsageError } from './options.ts';
+import { endAll, endAllOnSignals } from './process.ts';
+import type { Scenario } from './scenario.ts';
+import { syscalls } from './syscalls.ts';
+
+const scenarios: readonly Scenario[] = [echo, syscalls, idleMemory];
+
+function help(): string {
+  const list = scenarios.map(({ name, summary, usage }) => {
+    const options = usage.split('\n').map((line) => `      ${line}`);
+    return [`  ${name}: ${summary}`, ...options].join('\n');
+  });
+  return `node dist/bench/run.js <scenario> [options]\n\n${list.join('\n\n')}`;
+}
+
+async function main([name, ...args]: readonly string[]): Promise<void> {
+  if (name === undefined || [name, ...args].some((word) => word === '--help' || word === '-h')) {
+    console.log(help());
+    return;
+  }
+  const scenario = scenarios.find((one) => one.name === name);
+  if (scenario === undefined) {
+    const names = scenarios.map((one) => one.name).join(', ');
+    throw new UsageError(`there is no scenario '${name}'; there are ${names}`);
+  }
+  await scenario.run(args);
+}
+
+endAllOnSignals();
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  const wrongUsage = error instanceof UsageError;
+  console.error(wrongUsage || !(error instanceof Error) ? String(error) : error.stack);
+  process.exitCode = wrongUsage ? 2 : 1;
+} finally {
+  await endAll();
+}
