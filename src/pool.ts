@@ -2,49 +2,30 @@
 import { EventEmitter } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { makeError, makeErrorFrom, show, SystemError } from './errors.ts';
-import { Errno, type Native, openNative } from './native/index.ts';
+import { type Native, openNative } from './native/index.ts';
 import { type PoolStats, snapshot } from './observe/snapshot.ts';
-import { choice, flag, invalid, type PoolOptions, resolveOptions, type ResolvedOptions } from './options.ts';
+import { flag, type PoolOptions, resolveOptions, type ResolvedOptions } from './options.ts';
 import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
+import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
+import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
+import { Cause, Kind, kindOf, Trait } from './slots/record.ts';
+import { Flag, READY_NONE, Ready, State } from './slots/word.ts';
+import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
 import {
   addressesOf,
-  checkTimeout,
   type ListenOptions,
   openListener,
   resolveListenOptions,
   type ResolvedListenOptions,
-  Server,
-} from './server.ts';
-import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
-import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
-import { Cause, Kind, kindOf, Trait } from './slots/record.ts';
-import { Flag, READY_ALL, READY_NONE, Ready, State } from './slots/word.ts';
+} from './sources/listen.ts';
 import { Registrar } from './sources/registrar.ts';
-import { type EventName, parseEvents, Registration, type RegistrationId } from './sources/registration.ts';
+import { Registration, type RegistrationId } from './sources/registration.ts';
+import { Server } from './sources/server.ts';
 import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
 import { Supervisor } from './supervision/supervisor.ts';
-
-export type AddOptions = {
-  /** Name of the handler: a function gets bare deliveries, an object of handlers makes the fd a connection. */
-  readonly handler: string;
-  /** Events to deliver. Default ['in']; connections look after this themselves. */
-  readonly events?: readonly EventName[];
-  /** How a delivery disables the fd. 'oneshot' (default) fits any fd; 'edge' needs no system call to re-arm. */
-  readonly mode?: 'oneshot' | 'edge';
-  /** 64 bits of the user's, handed to the handler. */
-  readonly cookie?: bigint | number;
-  /** Whether the pool closes the fd at the end ('own') or leaves it open ('borrow', the default). */
-  readonly ownership?: 'own' | 'borrow';
-  /** 'auto' (default) re-arms when the handler ends; 'manual' leaves that to `event.rearm()` or `registration.enable()`. */
-  readonly rearm?: 'auto' | 'manual';
-  /** Whether the fd is made non-blocking. Default true. */
-  readonly nonBlocking?: boolean;
-  /** Connections: whether our side stays open when the peer has ended. Default false. */
-  readonly allowHalfOpen?: boolean;
-};
 
 export type CloseOptions = {
   /** After this time what is left is destroyed. Default 30,000. */
@@ -66,7 +47,6 @@ export type PoolEvents = {
 const DEFAULT_CLOSE_MS = 30_000;
 /** Beyond the handlers' grace time, what an orderly end may take before threads are terminated. */
 const STOP_MS = 2000;
-const COOKIE_LIMIT = 2n ** 64n;
 
 export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #memory: PoolMemory;
@@ -142,28 +122,15 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
-    const handler = this.#handler(options.handler);
-    const kind = this.#entries[handler]?.kind ?? Kind.RAW;
-    const events = options.events === undefined ? Ready.IN : parseEvents(options.events);
-    const traits =
-      (choice('mode', options.mode, ['oneshot', 'edge'], 'oneshot') === 'edge' ? Trait.EDGE : 0) |
-      (choice('ownership', options.ownership, ['own', 'borrow'], 'borrow') === 'own' ? Trait.OWN : 0) |
-      (choice('rearm', options.rearm, ['auto', 'manual'], 'auto') === 'manual' ? Trait.MANUAL : 0) |
-      (flag('allowHalfOpen', options.allowHalfOpen, false) ? Trait.HALF_OPEN : 0);
-    const cookie = checkCookie(options.cookie);
+    const application = resolveAdd(options, this.#entries);
     const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
     this.#checkFd(fd);
     if (nonBlocking) this.#native.setNonBlocking(fd);
-    const result = this.#registrar.register(fd, { handler, kind, traits, events, cookie });
+    const result = this.#registrar.register(fd, application);
     if (result < 0) throw addError(fd, result);
     const registration = new Registration(this.#memory, this.#strands, fd, this.#memory.slots.generation(fd));
-    this.#strands.finish(
-      fd,
-      READY_NONE,
-      kind === Kind.CONNECTION ? READY_ALL : events | Ready.ERR | Ready.HUP | Ready.RDHUP,
-      false,
-    );
+    const { events, kind } = application;
+    this.#strands.finish(fd, READY_NONE, events | Ready.ERR | Ready.HUP | Ready.RDHUP, false);
     // A connection opens now, not at its first event.
     if (kind === Kind.CONNECTION) this.#strands.request(fd, registration.generation, Flag.CONTROL);
     return registration;
@@ -177,7 +144,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   async listen(options: ListenOptions): Promise<Server> {
     this.#checkOpen('listen()');
     const resolved = resolveListenOptions(options);
-    const handler = this.#handler(resolved.handler);
+    const handler = findHandler(resolved.handler, this.#entries);
     if (this.#entries[handler]?.kind !== Kind.CONNECTION) {
       throw makeError('ERR_WAKEONE_HANDLER_KIND', resolved.handler, 'an object of connection handlers');
     }
@@ -347,16 +314,6 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     else this.#drained?.();
   }
 
-  #handler(name: unknown): number {
-    const number = this.#entries.findIndex((entry) => entry.name === name);
-    if (number >= 0) return number;
-    throw makeError(
-      'ERR_WAKEONE_UNKNOWN_HANDLER',
-      show(name),
-      this.#entries.map((entry) => entry.name).join(', '),
-    );
-  }
-
   #checkOpen(what: string): void {
     if (!this.open) throw makeError('ERR_WAKEONE_POOL_CLOSED', what);
   }
@@ -418,29 +375,14 @@ async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
   clearTimeout(timer);
 }
 
-function checkCookie(cookie: unknown): bigint {
-  if (cookie === undefined) return 0n;
-  if (typeof cookie === 'bigint' && cookie >= 0n && cookie < COOKIE_LIMIT) return cookie;
-  if (typeof cookie === 'number' && Number.isSafeInteger(cookie) && cookie >= 0) return BigInt(cookie);
-  throw invalid('cookie', 'an unsigned 64-bit integer', cookie);
-}
-
-function addError(fd: number, errno: number): Error {
-  const text = `${fd}`;
-  switch (errno) {
-    case Errno.EEXIST:
-      return makeError('ERR_WAKEONE_FD_IN_USE', text);
-    case Errno.EPERM:
-      return makeError('ERR_WAKEONE_FD_UNSUPPORTED', text);
-    case Errno.EBADF:
-      return makeError('ERR_WAKEONE_BAD_FD', text);
-    case Errno.ELOOP:
-    case Errno.EINVAL:
-      return makeError('ERR_WAKEONE_FD_LOOP', text);
-    case Errno.ENOSPC:
-    case Errno.ENOMEM:
-      return makeError('ERR_WAKEONE_WATCH_LIMIT', text);
-    default:
-      return new SystemError('epoll_ctl', errno, fd);
-  }
+/** @throws ERR_WAKEONE_INVALID_ARGUMENT */
+export function checkTimeout(timeoutMs: unknown, byDefault: number): number {
+  if (timeoutMs === undefined) return byDefault;
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1) return timeoutMs;
+  throw makeError(
+    'ERR_WAKEONE_INVALID_ARGUMENT',
+    'timeoutMs',
+    'milliseconds from 0 to 2^31 - 1',
+    show(timeoutMs),
+  );
 }

@@ -13,7 +13,7 @@
 import { Epoll, EpollOp, type EventLoop, type Native, openEventLoop, type Region } from '../native/index.ts';
 
 /** Undocumented but long-lived: runs nextTicks and microtasks now (28 ns). Without it the loop gets a whole turn. */
-const tickCallback = (process as { _tickCallback?: () => void })._tickCallback;
+const tickCallback = Reflect.get(process, '_tickCallback') as (() => void) | undefined;
 
 /** Longest wait while something is open and libuv's descriptor cannot be had. */
 const STEP_MS = 1;

@@ -15,7 +15,7 @@ import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { kindOf } from '../slots/record.ts';
 import { ParkState } from '../sync/parking.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { LoopTurns } from './loop-turns.ts';
+import type { LoopTurns } from './loop-turns.ts';
 import { Poller } from './poller.ts';
 import type { Source } from './source.ts';
 

@@ -26,10 +26,15 @@ const GONE = Ready.HUP | Ready.ERR;
 
 type Method = keyof ConnectionHandlers;
 
+/** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
+class Turn extends ConnectionTurn {
+  handle: Connection | undefined;
+}
+
 export class ConnectionSource implements Source {
   readonly #context: WorkerContext;
-  readonly #held = new Map<ConnectionTurn, Held>();
-  #spare: ConnectionTurn | undefined;
+  readonly #held = new Map<Turn, Held>();
+  #spare: Turn | undefined;
 
   constructor(context: WorkerContext) {
     this.#context = context;
@@ -64,20 +69,20 @@ export class ConnectionSource implements Source {
     this.#proceed(turn);
   }
 
-  #begin(index: number, claimed: number): ConnectionTurn {
-    const turn = this.#spare ?? new ConnectionTurn(this.#context);
+  #begin(index: number, claimed: number): Turn {
+    const turn = this.#spare ?? new Turn(this.#context);
     this.#spare = undefined;
     turn.begin(index, claimed);
     return turn;
   }
 
-  #opened(turn: ConnectionTurn): void {
+  #opened(turn: Turn): void {
     turn.phase |= Phase.OPENED;
     if (this.#invoke(turn, 'open')) return;
     this.#proceed(turn);
   }
 
-  #proceed(turn: ConnectionTurn): void {
+  #proceed(turn: Turn): void {
     if (turn.hasOutput && (turn.bits & (Ready.OUT | GONE)) !== 0) turn.flush();
     if (this.#silenced(turn)) {
       this.#conclude(turn);
@@ -98,20 +103,20 @@ export class ConnectionSource implements Source {
     this.#conclude(turn);
   }
 
-  #mayRead(turn: ConnectionTurn): boolean {
+  #mayRead(turn: Turn): boolean {
     return (turn.bits & READABLE) !== 0 && turn.reading && this.#healthy(turn);
   }
 
-  #healthy(turn: ConnectionTurn): boolean {
+  #healthy(turn: Turn): boolean {
     return turn.closing === undefined && turn.failure === undefined;
   }
 
-  #silenced(turn: ConnectionTurn): boolean {
+  #silenced(turn: Turn): boolean {
     return isDisabled(this.#context.memory.records.mailbox(turn.index)) && !turn.has(Phase.DRAINING);
   }
 
   /** Ends the turn: what it has led to, else what the slot waits for now. */
-  #conclude(turn: ConnectionTurn): void {
+  #conclude(turn: Turn): void {
     turn.keepInput();
     if (this.#healthy(turn) && (turn.bits & Ready.ERR) !== 0) turn.takeError();
     if (turn.failure !== undefined) {
@@ -133,7 +138,7 @@ export class ConnectionSource implements Source {
     this.#context.strands.finish(index, bits & ~Ready.PRI, inWanted | outWanted | Ready.ERR, silent);
   }
 
-  #endOurSide(turn: ConnectionTurn): void {
+  #endOurSide(turn: Turn): void {
     const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
     if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
     if (turn.has(Phase.DRAINING) && (!turn.reading || (turn.bits & Ready.IN) === 0))
@@ -152,7 +157,7 @@ export class ConnectionSource implements Source {
     }
   }
 
-  #fail(turn: ConnectionTurn): void {
+  #fail(turn: Turn): void {
     const failure = turn.failure;
     if (failure === undefined) return;
     turn.failure = undefined;
@@ -166,7 +171,7 @@ export class ConnectionSource implements Source {
     this.#close(turn, turn.closing);
   }
 
-  #close(turn: ConnectionTurn, reason: CloseReason): void {
+  #close(turn: Turn, reason: CloseReason): void {
     if (turn.failure?.thrown === true) this.#context.report(turn.failure.error, 'connection', turn.index);
     turn.failure = undefined;
     turn.closing = reason;
@@ -176,7 +181,7 @@ export class ConnectionSource implements Source {
     this.#closed(turn);
   }
 
-  #closed(turn: ConnectionTurn): void {
+  #closed(turn: Turn): void {
     if (turn.failure !== undefined) this.#context.report(turn.failure.error, 'connection', turn.index);
     const { index, detached } = turn;
     this.#release(turn);
@@ -184,7 +189,7 @@ export class ConnectionSource implements Source {
   }
 
   /** The turn's state goes back into the slot, and its handle is over. The slot is still ours. */
-  #release(turn: ConnectionTurn): void {
+  #release(turn: Turn): void {
     turn.save();
     if (turn.handle !== undefined) Connection.revoke(turn.handle);
     turn.handle = undefined;
@@ -193,7 +198,7 @@ export class ConnectionSource implements Source {
   }
 
   /** Calls a handler. True if it is async: then the turn goes on in #resume. */
-  #invoke(turn: ConnectionTurn, method: Method, argument?: Error | CloseReason): boolean {
+  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason): boolean {
     const handlers = this.#handlersOf(turn);
     const handler = handlers[method] as ((...values: unknown[]) => unknown) | undefined;
     if (handler === undefined) return false;
@@ -211,12 +216,12 @@ export class ConnectionSource implements Source {
     return true;
   }
 
-  #threw(turn: ConnectionTurn, thrown: unknown): void {
+  #threw(turn: Turn, thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     turn.failure ??= { error, thrown: true };
   }
 
-  #suspend(turn: ConnectionTurn, method: Method, result: Promise<unknown>): void {
+  #suspend(turn: Turn, method: Method, result: Promise<unknown>): void {
     const { pending, loop } = this.#context;
     turn.keepInput();
     const held: Held = {
@@ -250,13 +255,13 @@ export class ConnectionSource implements Source {
     loop.runMicrotasks();
   }
 
-  #resume(turn: ConnectionTurn, method: Method): void {
+  #resume(turn: Turn, method: Method): void {
     if (method === 'close') this.#closed(turn);
     else if (method === 'error') this.#close(turn, turn.closing ?? { type: 'destroyed' });
     else this.#conclude(turn);
   }
 
-  #handlersOf(turn: ConnectionTurn): ConnectionHandlers {
+  #handlersOf(turn: Turn): ConnectionHandlers {
     return this.#context.handlers[handlerOf(turn.config)] as ConnectionHandlers;
   }
 }

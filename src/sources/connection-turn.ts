@@ -10,7 +10,6 @@ import { Errno } from '../native/index.ts';
 import { Config } from '../slots/layout.ts';
 import { Phase, Trait } from '../slots/record.ts';
 import { Ready, readyOf } from '../slots/word.ts';
-import type { Connection } from './connection.ts';
 import { READ_BYTES, type WorkerContext } from './context.ts';
 import type { CloseReason } from './reason.ts';
 
@@ -32,8 +31,6 @@ export class ConnectionTurn {
   detached = false;
   /** The slot is CLOSING: nothing may be sent any more. */
   ended = false;
-  /** The handle that the handlers of this turn are given; it is revoked at the end of the turn. */
-  handle: Connection | undefined;
   #block = 0;
   #freshStart = 0;
   #freshEnd = 0;
@@ -55,7 +52,6 @@ export class ConnectionTurn {
     this.failure = undefined;
     this.detached = false;
     this.ended = false;
-    this.handle = undefined;
     this.#block = records.input(index);
     this.#output = records.output(index);
     this.#freshStart = 0;

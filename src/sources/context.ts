@@ -4,7 +4,6 @@ import type { Strands } from '../reactor/strands.ts';
 import type { Native, Region } from '../native/index.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Counter } from '../slots/layout.ts';
-import type { Handler } from './handlers.ts';
 import type { PendingHandlers } from './pending.ts';
 import type { Registrar } from './registrar.ts';
 
@@ -22,7 +21,8 @@ export type WorkerContext = {
   readonly registrar: Registrar;
   readonly loop: LoopTurns;
   readonly pending: PendingHandlers;
-  readonly handlers: readonly Handler[];
+  /** By number; what is behind one, its source knows. */
+  readonly handlers: readonly object[];
   /** Where reads go, and writes of memory that has no native address come from. */
   readonly input: Scratch;
   readonly output: Scratch;

@@ -117,7 +117,7 @@ export function listHandlers(module: HandlerModule): {
   readonly entries: HandlerEntry[];
   readonly handlers: Handler[];
 } {
-  const names = Object.keys(module.handlers).sort();
+  const names = Object.keys(module.handlers).toSorted((a, b) => (a < b ? -1 : 1));
   const handlers = names.map((name) => module.handlers[name] ?? {});
   const entries = names.map((name, i) => ({
     name,

@@ -55,7 +55,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const report: WorkerContext['report'] = (error, handler, fd) => {
     send({ type: 'handlerError', error: cloneable(error), handler, fd });
   };
-  const handlers: WorkerContext['handlers'][number][] = [];
+  const handlers: object[] = [];
   const context: WorkerContext = {
     worker: task.worker,
     memory,

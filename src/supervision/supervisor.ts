@@ -103,7 +103,7 @@ export class Supervisor {
     const limit = new Promise((resolve) => {
       timer = setTimeout(resolve, graceMs);
     });
-    await Promise.race([Promise.allSettled([...this.#tasks]), limit]);
+    await Promise.race([Promise.allSettled(this.#tasks), limit]);
     clearTimeout(timer);
     await this.#threads.destroy();
   }
@@ -136,7 +136,7 @@ export class Supervisor {
       const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
       this.#track(REACTOR_FILE, data, port1, port2, (error) => {
         if (!ready) reject(this.#loadFailure(error));
-        if (error !== undefined) void exited.then(() => this.#bury(worker, error));
+        if (error !== undefined) void this.#bury(worker, error, exited);
       });
     });
   }
@@ -166,7 +166,8 @@ export class Supervisor {
     });
   }
 
-  #bury(worker: number, error: unknown): void {
+  async #bury(worker: number, error: unknown, exited: Promise<unknown>): Promise<void> {
+    await exited;
     this.#alive.delete(worker);
     if (this.#stopping) return;
     const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);

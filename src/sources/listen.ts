@@ -1,11 +1,8 @@
-/** A listening socket of a pool. */
-import { unlinkSync } from 'node:fs';
+/** Listening sockets: options, addresses, and the system calls that make one. */
 import { lookup } from 'node:dns/promises';
-import { makeError, show, SystemError } from './errors.ts';
-import type { Native, SocketAddress } from './native/index.ts';
-import { choice, flag, integer, invalid } from './options.ts';
-import type { PoolMemory } from './slots/memory.ts';
-import type { Registration } from './sources/registration.ts';
+import { SystemError } from '../errors.ts';
+import type { Native, SocketAddress } from '../native/index.ts';
+import { choice, flag, integer, invalid } from '../options.ts';
 
 export type ListenOptions = {
   /** TCP port; 0 lets the kernel choose. */
@@ -111,62 +108,4 @@ function bindAndListen(
   if (bound < 0) return new SystemError('bind', bound, fd, where);
   const listening = native.listen(fd, options.backlog);
   return listening < 0 ? new SystemError('listen', listening, fd, where) : undefined;
-}
-
-/** A server: its listening socket accepts connections in the workers until `close()`. */
-export class Server {
-  /** The listening socket's registration. */
-  readonly registration: Registration;
-  readonly #memory: PoolMemory;
-  readonly #address: SocketAddress;
-  #closing: Promise<void> | undefined;
-
-  constructor(memory: PoolMemory, registration: Registration, address: SocketAddress) {
-    this.#memory = memory;
-    this.registration = registration;
-    this.#address = address;
-  }
-
-  /** Where it listens, with the port that the kernel chose. Main thread; true also after close. */
-  address(): SocketAddress {
-    return this.#address;
-  }
-
-  /** Connections that it has accepted and that are open; 0 once it is closed. */
-  get connections(): number {
-    return this.registration.active ? this.#memory.records.connections(this.registration.fd) : 0;
-  }
-
-  /** Stops accepting; connections that are open go on. Resolves when the socket is closed. Idempotent. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    await this.registration.teardown();
-    this.removePath();
-  }
-
-  /** Removes the path of an AF_UNIX socket. The pool's, at its end. */
-  removePath(): void {
-    if (this.#address.family !== 'unix' || this.#address.path.startsWith('\0')) return;
-    try {
-      unlinkSync(this.#address.path);
-    } catch {
-      // Somebody else has removed it: that is what we wanted.
-    }
-  }
-}
-
-/** @throws ERR_WAKEONE_INVALID_ARGUMENT */
-export function checkTimeout(timeoutMs: unknown, byDefault: number): number {
-  if (timeoutMs === undefined) return byDefault;
-  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1) return timeoutMs;
-  throw makeError(
-    'ERR_WAKEONE_INVALID_ARGUMENT',
-    'timeoutMs',
-    'milliseconds from 0 to 2^31 - 1',
-    show(timeoutMs),
-  );
 }

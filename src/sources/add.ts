@@ -1,0 +1,82 @@
+/** What `pool.add` takes, checked and turned into what a slot is filled with. */
+import { makeError, show, SystemError } from '../errors.ts';
+import { Errno } from '../native/index.ts';
+import { choice, flag, invalid } from '../options.ts';
+import type { HandlerEntry } from '../reactor/protocol.ts';
+import { Kind, Trait } from '../slots/record.ts';
+import { Ready } from '../slots/word.ts';
+import type { Application } from './registrar.ts';
+import { type EventName, parseEvents } from './registration.ts';
+
+export type AddOptions = {
+  /** Name of the handler: a function gets bare deliveries, an object of handlers makes the fd a connection. */
+  readonly handler: string;
+  /** Events to deliver. Default ['in']; connections look after this themselves. */
+  readonly events?: readonly EventName[];
+  /** How a delivery disables the fd. 'oneshot' (default) fits any fd; 'edge' needs no system call to re-arm. */
+  readonly mode?: 'oneshot' | 'edge';
+  /** 64 bits of the user's, handed to the handler. */
+  readonly cookie?: bigint | number;
+  /** Whether the pool closes the fd at the end ('own') or leaves it open ('borrow', the default). */
+  readonly ownership?: 'own' | 'borrow';
+  /** 'auto' (default) re-arms when the handler ends; 'manual' leaves that to `event.rearm()` or `registration.enable()`. */
+  readonly rearm?: 'auto' | 'manual';
+  /** Whether the fd is made non-blocking. Default true. */
+  readonly nonBlocking?: boolean;
+  /** Connections: whether our side stays open when the peer has ended. Default false. */
+  readonly allowHalfOpen?: boolean;
+};
+
+const COOKIE_LIMIT = 2n ** 64n;
+
+/** @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_INVALID_EVENTS, ERR_WAKEONE_UNKNOWN_HANDLER */
+export function resolveAdd(options: AddOptions, entries: readonly HandlerEntry[]): Application {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  const handler = findHandler(options.handler, entries);
+  return {
+    handler,
+    kind: entries[handler]?.kind ?? Kind.RAW,
+    events: options.events === undefined ? Ready.IN : parseEvents(options.events),
+    cookie: checkCookie(options.cookie),
+    traits:
+      (choice('mode', options.mode, ['oneshot', 'edge'], 'oneshot') === 'edge' ? Trait.EDGE : 0) |
+      (choice('ownership', options.ownership, ['own', 'borrow'], 'borrow') === 'own' ? Trait.OWN : 0) |
+      (choice('rearm', options.rearm, ['auto', 'manual'], 'auto') === 'manual' ? Trait.MANUAL : 0) |
+      (flag('allowHalfOpen', options.allowHalfOpen, false) ? Trait.HALF_OPEN : 0),
+  };
+}
+
+/** The number of a handler. @throws ERR_WAKEONE_UNKNOWN_HANDLER */
+export function findHandler(name: unknown, entries: readonly HandlerEntry[]): number {
+  const number = entries.findIndex((entry) => entry.name === name);
+  if (number >= 0) return number;
+  throw makeError('ERR_WAKEONE_UNKNOWN_HANDLER', show(name), entries.map((entry) => entry.name).join(', '));
+}
+
+function checkCookie(cookie: unknown): bigint {
+  if (cookie === undefined) return 0n;
+  if (typeof cookie === 'bigint' && cookie >= 0n && cookie < COOKIE_LIMIT) return cookie;
+  if (typeof cookie === 'number' && Number.isSafeInteger(cookie) && cookie >= 0) return BigInt(cookie);
+  throw invalid('cookie', 'an unsigned 64-bit integer', cookie);
+}
+
+/** What a failed EPOLL_CTL_ADD tells the caller. */
+export function addError(fd: number, errno: number): Error {
+  const text = `${fd}`;
+  switch (errno) {
+    case Errno.EEXIST:
+      return makeError('ERR_WAKEONE_FD_IN_USE', text);
+    case Errno.EPERM:
+      return makeError('ERR_WAKEONE_FD_UNSUPPORTED', text);
+    case Errno.EBADF:
+      return makeError('ERR_WAKEONE_BAD_FD', text);
+    case Errno.ELOOP:
+    case Errno.EINVAL:
+      return makeError('ERR_WAKEONE_FD_LOOP', text);
+    case Errno.ENOSPC:
+    case Errno.ENOMEM:
+      return makeError('ERR_WAKEONE_WATCH_LIMIT', text);
+    default:
+      return new SystemError('epoll_ctl', errno, fd);
+  }
+}
