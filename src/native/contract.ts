@@ -79,6 +79,9 @@ export interface Native {
 
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
+  /** As read and write, for sockets only: 100 ns less in the kernel, which need not find out what `fd` is. Never SIGPIPE. */
+  receive(fd: number, address: number, length: number): number;
+  send(fd: number, address: number, length: number): number;
   close(fd: number): number;
   /** Status flags (F_GETFL); negative if `fd` is not open. */
   statusFlags(fd: number): number;

@@ -27,6 +27,7 @@ const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const MSG_NOSIGNAL = 0x4000;
 const RLIMIT_NOFILE = 7;
 const EINVAL = 22;
 const EPOLL_EVENT_BYTES = process.arch === 'x64' ? 12 : 16;
@@ -54,6 +55,8 @@ function bind() {
     shutdown: call('int shutdown(int, int)'),
     read: call('int read(int, uintptr_t, uintptr_t)'),
     write: call('int write(int, uintptr_t, uintptr_t)'),
+    recv: call('int recv(int, uintptr_t, uintptr_t, int)'),
+    send: call('int send(int, uintptr_t, uintptr_t, int)'),
     close: call('int close(int)'),
     fcntl: libc.func('int fcntl(int, int, ...)') as (fd: number, op: number, ...rest: unknown[]) => number,
     getpid: call('int getpid()'),
@@ -200,6 +203,16 @@ export class Libc implements Native {
 
   write(fd: number, address: number, length: number): number {
     const result = this.#c.write(fd, address, length);
+    return result < 0 ? -(this.#errno[0] ?? 0) : result;
+  }
+
+  receive(fd: number, address: number, length: number): number {
+    const result = this.#c.recv(fd, address, length, 0);
+    return result < 0 ? -(this.#errno[0] ?? 0) : result;
+  }
+
+  send(fd: number, address: number, length: number): number {
+    const result = this.#c.send(fd, address, length, MSG_NOSIGNAL);
     return result < 0 ? -(this.#errno[0] ?? 0) : result;
   }
 

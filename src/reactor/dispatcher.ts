@@ -82,7 +82,7 @@ export class Dispatcher {
   take(): number {
     const { ring } = this.memory;
     const hint = ring.take();
-    if (this.overflow.isEmpty) return hint;
+    if (this.overflow.seemsEmpty) return hint;
     this.overflow.refill(ring);
     return hint === 0 ? ring.take() : hint;
   }

@@ -1,7 +1,7 @@
 /**
  * The monitor: a thread that runs no handlers and ticks about once a millisecond while anybody is awake. It makes good
- * on every wake-up that was put off: if hints wait and the head of the ring has stood still for a whole tick, it wakes
- * one worker, or the poller if none is parked. A pool of one thread has no monitor.
+ * on every wake-up that was put off: if a hint has waited for a whole tick, it wakes one worker, or the poller if none is
+ * parked. A pool of one thread has no monitor.
  *
  * It sleeps by announce, look again, sleep, after IDLE_TICKS ticks without anything to see; startMonitor() ends that.
  */
@@ -14,12 +14,12 @@ const TICK_MS = 1;
 const IDLE_TICKS = 25;
 const FOREVER = Number.POSITIVE_INFINITY;
 
-/** What the monitor saw at a tick. */
-export type Sight = { readonly hints: boolean; readonly head: number };
+/** What the monitor saw at a tick: positions of the ring, and whether hints wait outside of it. */
+export type Sight = { readonly head: number; readonly tail: number; readonly overflowed: boolean };
 
-/** Whether somebody must be woken: hints waited through a whole tick and nobody took one. Pure. */
-export function stuck(before: Sight, now: Sight): boolean {
-  return before.hints && now.hints && before.head === now.head;
+/** Whether a hint that was there at the tick before is still there. Positions wrap. Pure. */
+export function waitedThroughTick(before: Sight, now: Sight): boolean {
+  return ((before.tail - now.head) | 0) > 0 || (before.overflowed && now.overflowed);
 }
 
 export class Monitor {
@@ -37,15 +37,15 @@ export class Monitor {
   /** Runs until the pool is stopped. */
   run(): void {
     const { port } = this.#memory;
-    let before: Sight = { hints: false, head: 0 };
+    let before = this.#look();
     let idle = 0;
     while (this.#memory.phase !== PoolPhase.CLOSED) {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
       const now = this.#look();
-      if (stuck(before, now)) this.#rescue();
+      if (waitedThroughTick(before, now)) this.#wakeOne();
       before = now;
-      idle = now.hints || this.#dispatcher.runnable.bits !== 0 ? 0 : idle + 1;
+      idle = this.#dispatcher.hasWork() || this.#dispatcher.runnable.bits !== 0 ? 0 : idle + 1;
       if (idle > IDLE_TICKS) {
         this.#sleep();
         idle = 0;
@@ -54,10 +54,13 @@ export class Monitor {
   }
 
   #look(): Sight {
-    return { hints: this.#dispatcher.hasWork(), head: this.#memory.ring.headPosition };
+    const { ring } = this.#memory;
+    // The head first: a tail that is read later can only make more hints look new.
+    const head = ring.headPosition;
+    return { head, tail: ring.tailPosition, overflowed: !this.#dispatcher.overflow.isEmpty };
   }
 
-  #rescue(): void {
+  #wakeOne(): void {
     const { runnable, lot, concurrency, pollerWaits } = this.#dispatcher;
     const { port } = this.#memory;
     // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that.

@@ -37,12 +37,17 @@ export class SlotTable {
     return this.#port.load(this.#at(index));
   }
 
+  /** The word for a compare-and-swap to confirm. */
+  #peek(index: number): number {
+    return this.#port.peek(this.#at(index));
+  }
+
   state(index: number): Word.State {
     return Word.stateOf(this.word(index));
   }
 
   generation(index: number): number {
-    return this.#port.load(this.#at(index) + SlotWord.GENERATION);
+    return this.#port.peek(this.#at(index) + SlotWord.GENERATION);
   }
 
   /** Whether the registration (index, generation) lives: it is not FREE, not CLOSING, and no later one. Any thread. */
@@ -65,14 +70,14 @@ export class SlotTable {
 
   /** FREE -> ACTIVE(me). Registrar. */
   register(index: number, me: number): boolean {
-    const word = this.word(index);
+    const word = this.#peek(index);
     const next = Word.register(word, me);
     return next !== word && this.#swap(index, word, next);
   }
 
   /** CLOSING(g) -> ACTIVE(me, g+1), by a registrar to whom the kernel has just given the number. */
   takeOver(index: number, me: number): boolean {
-    const word = this.word(index);
+    const word = this.#peek(index);
     const next = Word.takeOver(word, me);
     return next !== word && this.#swap(index, word, next);
   }
@@ -81,7 +86,7 @@ export class SlotTable {
   deliver(index: number, generation: number, bits: number): Outcome {
     if (this.generation(index) !== generation) return Outcome.REFUSED;
     for (;;) {
-      const word = this.word(index);
+      const word = this.#peek(index);
       const next = Word.deliver(word, generation, bits);
       if (next === word) return this.#isStale(word, generation) ? Outcome.REFUSED : Outcome.DONE;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
@@ -91,7 +96,7 @@ export class SlotTable {
   /** QUEUED -> ACTIVE(me). Returns the word that was claimed (its bits and flags are the caller's now), 0 if the hint is void. */
   claim(index: number, me: number): number {
     for (;;) {
-      const word = this.word(index);
+      const word = this.#peek(index);
       const next = Word.claim(word, me);
       if (next === word) return 0;
       if (this.#swap(index, word, next)) return word;
@@ -101,7 +106,7 @@ export class SlotTable {
   /** ACTIVE -> ARMED, QUEUED or DISABLED. Owner. REFUSED means the caller is not the owner. */
   finish(index: number, me: number, leftover: number, wanted: number, disable: boolean): Outcome {
     for (;;) {
-      const word = this.word(index);
+      const word = this.#peek(index);
       const next = Word.finish(word, me, leftover, wanted, disable);
       if (next === word) return Outcome.REFUSED;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
@@ -112,7 +117,7 @@ export class SlotTable {
   request(index: number, generation: number, flag: number): Outcome {
     if (this.generation(index) !== generation) return Outcome.REFUSED;
     for (;;) {
-      const word = this.word(index);
+      const word = this.#peek(index);
       const next = Word.request(word, generation, flag);
       if (next === word) return this.#isStale(word, generation) ? Outcome.REFUSED : Outcome.DONE;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
@@ -122,7 +127,7 @@ export class SlotTable {
   /** ACTIVE -> CLOSING(me). Owner. */
   close(index: number, me: number): boolean {
     for (;;) {
-      const word = this.word(index);
+      const word = this.#peek(index);
       const next = Word.close(word, me);
       if (next === word) return false;
       if (this.#swap(index, word, next)) return true;
@@ -139,7 +144,7 @@ export class SlotTable {
 
   /** CLOSING -> FREE(g+1), unless a registrar has taken the slot over. Owner; wakes those that wait for the end. */
   free(index: number, me: number): void {
-    const word = this.word(index);
+    const word = this.#peek(index);
     const next = Word.free(word, me);
     if (next !== word) this.#swap(index, word, next);
     this.#port.notify(this.#at(index) + SlotWord.GENERATION, Number.POSITIVE_INFINITY);
@@ -148,7 +153,7 @@ export class SlotTable {
   /** Takes a slot from its dead owner. Supervisor. PUSH: push its hint; DONE: it was closing and is the supervisor's now. */
   reap(index: number, dead: number, supervisor: number): Outcome {
     for (;;) {
-      const word = this.word(index);
+      const word = this.#peek(index);
       const next = Word.reap(word, dead, supervisor);
       if (next === word) return Outcome.REFUSED;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;

@@ -44,6 +44,11 @@ export class Overflow {
     port.add(this.#place.count, 1);
   }
 
+  /** As isEmpty, but only an estimate: it may have changed already, in either direction. */
+  get seemsEmpty(): boolean {
+    return this.#port.peek(this.#place.fresh) === 0 && this.#port.peek(this.#place.turned) === 0;
+  }
+
   get isEmpty(): boolean {
     return this.#port.load(this.#place.fresh) === 0 && this.#port.load(this.#place.turned) === 0;
   }

@@ -73,9 +73,9 @@ export class Ring {
   push(hint: number): boolean {
     const port = this.#port;
     for (;;) {
-      const tail = port.load(this.#tail);
+      const tail = port.peek(this.#tail);
       const at = this.#cellOf(tail);
-      const cell = port.load(at);
+      const cell = port.peek(at);
       const lap = this.#lapOf(tail);
       const ahead = ((cell >>> HINT_BITS) - lap) & LAP_MASK;
       if (ahead === 0 && (cell & HINT_MASK) === 0) {
@@ -98,9 +98,9 @@ export class Ring {
   take(): number {
     const port = this.#port;
     for (;;) {
-      const head = port.load(this.#head);
+      const head = port.peek(this.#head);
       const at = this.#cellOf(head);
-      const cell = port.load(at);
+      const cell = port.peek(at);
       const lap = this.#lapOf(head);
       const ahead = ((cell >>> HINT_BITS) - lap) & LAP_MASK;
       const hint = cell & HINT_MASK;
@@ -132,13 +132,17 @@ export class Ring {
 
   /** How many hints wait, give or take the operations under way. Any thread; for policies and statistics. */
   get length(): number {
-    const length = (this.#port.load(this.#tail) - this.#port.load(this.#head)) | 0;
+    const length = (this.#port.peek(this.#tail) - this.#port.peek(this.#head)) | 0;
     return length < 0 ? 0 : length;
   }
 
-  /** Position of the next hint to be taken: if it stands still while hints wait, nobody takes them. */
+  /** Position of the next hint to be taken, and of the next to be pushed, as 32-bit counters that wrap. */
   get headPosition(): number {
     return this.#port.load(this.#head);
+  }
+
+  get tailPosition(): number {
+    return this.#port.load(this.#tail);
   }
 
   #cellOf(position: number): number {
