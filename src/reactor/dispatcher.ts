@@ -12,13 +12,14 @@
  * D3  A worker may put the wake-up off while few hints wait; the monitor makes good within a tick. Threads outside the
  *     pool never put it off, and start the monitor.
  */
-import { Epoll, EpollOp, type Native } from '../native/index.ts';
+import type { Native } from '../native/index.ts';
 import { Config, Counter, LINE, SlotWord, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { BoundedSet } from '../sync/bitset.ts';
 import { Mutex } from '../sync/mutex.ts';
 import { Overflow } from '../sync/overflow.ts';
 import { ParkingLot } from '../sync/parking.ts';
+import type { Port } from '../sync/port.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
 const POLLER_WAITS = 1 << 8;
@@ -27,9 +28,20 @@ const SEARCHING = 1;
 /** What epoll_data carries for the pool's own descriptors: indexes that no slot has. */
 export const OwnEvent = { WAKE: -2, STOP: -3 } as const;
 
-export class Dispatcher {
-  readonly memory: PoolMemory;
-  readonly native: Native;
+/** What the dispatcher needs of a pool's memory: little enough to be explored. */
+export type DispatcherMemory = Pick<
+  PoolMemory,
+  'layout' | 'ring' | 'me' | 'config' | 'count' | 'countHighest'
+> & {
+  readonly port: Port;
+};
+
+export class Dispatcher<
+  Memory extends DispatcherMemory = DispatcherMemory,
+  Kernel extends Pick<Native, 'signal'> = Pick<Native, 'signal'>,
+> {
+  readonly memory: Memory;
+  readonly native: Kernel;
   readonly lot: ParkingLot;
   readonly runnable: BoundedSet;
   readonly overflow: Overflow;
@@ -37,7 +49,7 @@ export class Dispatcher {
   readonly pollHint: number;
   readonly #monitored: boolean;
 
-  constructor(memory: PoolMemory, native: Native) {
+  constructor(memory: Memory, native: Kernel) {
     const { port, layout } = memory;
     this.memory = memory;
     this.native = native;
@@ -183,10 +195,7 @@ export class Dispatcher {
     port.store(layout.worker(worker) + WorkerWord.ATTENTION, 1);
     if (!this.lot.wake(worker) && this.pollHolder === worker + 1) this.kickPoller();
   }
-
-  /** Adds one of the pool's own descriptors to its set. */
-  watchOwn(fd: number, edge: boolean, event: number): number {
-    const bits = Epoll.IN | (edge ? Epoll.EDGE : 0);
-    return this.native.epollControl(this.memory.config(Config.EPOLL_FD), EpollOp.ADD, fd, bits, event, 0);
-  }
 }
+
+/** The dispatcher of a thread that has the whole pool memory. */
+export type PoolDispatcher = Dispatcher<PoolMemory, Native>;

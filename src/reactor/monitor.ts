@@ -7,7 +7,7 @@
  */
 import { Config, Counter, Word } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
-import { type Dispatcher, MonitorState } from './dispatcher.ts';
+import { type PoolDispatcher, MonitorState } from './dispatcher.ts';
 
 const TICK_MS = 1;
 /** Idle ticks before it sleeps: below 100 ms, after which an idle pool makes no system call. */
@@ -23,12 +23,12 @@ export function waitedThroughTick(before: Sight, now: Sight): boolean {
 }
 
 export class Monitor {
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
   /** Called when hints wait, nobody is parked and the limit has room: more threads would help. */
   readonly #onShort: () => void;
 
-  constructor(dispatcher: Dispatcher, onShort: () => void) {
+  constructor(dispatcher: PoolDispatcher, onShort: () => void) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#onShort = onShort;

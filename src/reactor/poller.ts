@@ -8,7 +8,7 @@ import { Errno, type Native } from '../native/index.ts';
 import { BATCH_EVENTS, Config, Counter } from '../slots/layout.ts';
 import { NO_EVENT, type PoolMemory } from '../slots/memory.ts';
 import { Outcome } from '../slots/table.ts';
-import { type Dispatcher, OwnEvent } from './dispatcher.ts';
+import { type PoolDispatcher, OwnEvent } from './dispatcher.ts';
 
 /** Folds epoll's bits into the six of a slot word: RDHUP (0x2000) becomes 32, the lower five keep their places. */
 export function readyFromEpoll(bits: number): number {
@@ -21,7 +21,7 @@ export function epollFromReady(ready: number): number {
 }
 
 export class Poller {
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
   readonly #native: Native;
   readonly #address: number;
@@ -29,7 +29,7 @@ export class Poller {
   /** Set once the stop descriptor was seen. */
   stopped = false;
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: PoolDispatcher) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;

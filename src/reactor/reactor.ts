@@ -14,9 +14,10 @@ import { Config, Counter, WorkerPhase, WorkerWord, Word } from '../slots/layout.
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { kindOf } from '../slots/record.ts';
 import { ParkState } from '../sync/parking.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { PoolDispatcher } from './dispatcher.ts';
 import type { LoopTurns } from './loop-turns.ts';
 import { Poller } from './poller.ts';
+import { Presence } from './presence.ts';
 import type { Source } from './source.ts';
 
 /** How often, in handlers, a busy worker asks whether its event loop is due. */
@@ -40,18 +41,16 @@ export type ReactorHooks = {
 export class Reactor {
   readonly loop: LoopTurns;
   readonly #worker: number;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
   readonly #poller: Poller;
   readonly #sources: readonly Source[];
   readonly #hooks: ReactorHooks;
   readonly #line: number;
-  readonly #wakeAtHints: number;
+  readonly #presence: Presence;
   readonly #turn = (): void => {
     this.#run();
   };
-  #runnable = false;
-  #searching = false;
   #paced = 0;
   #pollSet: number | undefined;
   #parkSet: number | undefined;
@@ -59,7 +58,7 @@ export class Reactor {
   /** `worker` counts from 0; `sources` are indexed by Kind. */
   constructor(
     worker: number,
-    dispatcher: Dispatcher,
+    dispatcher: PoolDispatcher,
     loop: LoopTurns,
     sources: readonly Source[],
     hooks: ReactorHooks,
@@ -72,7 +71,7 @@ export class Reactor {
     this.#sources = sources;
     this.#hooks = hooks;
     this.#line = this.#memory.layout.worker(worker);
-    this.#wakeAtHints = this.#memory.config(Config.WAKE_AT_HINTS);
+    this.#presence = new Presence(dispatcher, worker);
   }
 
   /** Starts the loop; it runs until the pool is stopped. */
@@ -91,7 +90,7 @@ export class Reactor {
         return;
       }
       if (words[calledAt] !== 0) this.#hooks.onAttention();
-      if (!this.#runnable && !this.#becomeRunnable()) {
+      if (!this.#presence.becomeRunnable()) {
         if (this.#park() === Wait.YIELD) break;
         continue;
       }
@@ -100,7 +99,7 @@ export class Reactor {
         if (this.#park() === Wait.YIELD) break;
         continue;
       }
-      if (this.#searching) this.#found();
+      this.#presence.found();
       if (hint === this.#dispatcher.pollHint) {
         if (this.#poll() === Wait.YIELD) break;
       } else {
@@ -130,7 +129,7 @@ export class Reactor {
     const dispatcher = this.#dispatcher;
     if (!dispatcher.claimPoll()) return Wait.LOOK;
     if (dispatcher.hasWork()) {
-      this.#share(this.#poller.poll(0));
+      this.#delivered(this.#poller.poll(0));
       return Wait.LOOK;
     }
     if (this.loop.owesTurnBeforeWait()) {
@@ -141,47 +140,32 @@ export class Reactor {
     const open = this.loop.open;
     let result: Wait = Wait.LOOK;
     let timeoutMs = open ? 0 : -1;
-    this.#leaveRunnable();
-    dispatcher.announceWait();
-    // Look again: whoever pushed before it could see the announcement has kicked nobody (D2).
-    if (dispatcher.hasWork() || this.#isStopping() || this.#isCalled()) {
+    if (this.#presence.announceWait()) {
       timeoutMs = 0;
     } else {
       this.#setPhase(WorkerPhase.POLLING);
       if (open && this.loop.wait(this.#setToPoll())) result = Wait.YIELD;
     }
     const pushed = this.#poller.poll(timeoutMs);
-    dispatcher.endWait();
+    this.#presence.endWait();
     this.#setPhase(WorkerPhase.RUNNING);
-    this.#becomeRunnable();
-    if (pushed > 0) dispatcher.startMonitor();
-    this.#share(pushed);
+    this.#presence.becomeRunnable();
+    this.#delivered(pushed);
     return result;
   }
 
   /** Puts the poll hint back behind the hints of the batch, and shares the work if there is enough of it. */
-  #share(pushed: number): void {
-    const dispatcher = this.#dispatcher;
-    dispatcher.releasePoll();
-    if (pushed === 0) return;
-    const waiting = this.#memory.ring.length;
-    this.#memory.countHighest(Counter.RING_HIGH_WATER, waiting);
-    if (waiting > this.#wakeAtHints) dispatcher.wakeForWork();
+  #delivered(pushed: number): void {
+    this.#dispatcher.releasePoll();
+    if (pushed > 0) this.#presence.share();
   }
 
   #park(): Wait {
-    if (this.#searching) {
-      this.#searching = false;
-      this.#dispatcher.stopSearching();
-    }
+    this.#presence.stopSearching();
     if (this.loop.owesTurnBeforeWait()) return Wait.YIELD;
-    const { lot } = this.#dispatcher;
     const open = this.loop.open;
-    this.#leaveRunnable();
-    lot.announce(this.#worker, open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX);
     let result: Wait = Wait.LOOK;
-    // Look again. The gap up to the sleep is closed by the word that sleep() re-reads, or by the eventfd.
-    if (!this.#hasReason()) {
+    if (!this.#presence.announcePark(open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX)) {
       this.#memory.count(Counter.PARKS);
       this.#setPhase(WorkerPhase.PARKED);
       if (open) {
@@ -191,10 +175,7 @@ export class Reactor {
       }
       this.#setPhase(WorkerPhase.RUNNING);
     }
-    if (lot.settle(this.#worker)) {
-      this.#searching = true;
-      this.#memory.count(Counter.WAKES);
-    }
+    this.#presence.endPark();
     return result;
   }
 
@@ -206,39 +187,9 @@ export class Reactor {
       return;
     }
     lot.sleep(this.#worker, safetyMs);
-    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.#hasReason();
+    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.#presence.hasReason();
     const nobodyComes = this.#dispatcher.runnable.bits === 0 && this.#memory.port.load(Word.SEARCHER) === 0;
     if (unnoticed && nobodyComes && this.#dispatcher.pollerWaits) this.#memory.count(Counter.RESCUED);
-  }
-
-  /** Why a worker that has announced its sleep must not sleep. */
-  #hasReason(): boolean {
-    if (this.#isStopping() || this.#isCalled()) return true;
-    return this.#dispatcher.hasWork() && this.#dispatcher.runnable.size < this.#dispatcher.concurrency;
-  }
-
-  #found(): void {
-    this.#searching = false;
-    this.#dispatcher.stopSearching();
-    if (this.#memory.ring.length > this.#wakeAtHints) this.#dispatcher.wakeForWork();
-  }
-
-  #becomeRunnable(): boolean {
-    this.#runnable = this.#dispatcher.runnable.enter(this.#worker, this.#dispatcher.concurrency);
-    return this.#runnable;
-  }
-
-  #leaveRunnable(): void {
-    this.#dispatcher.runnable.leave(this.#worker);
-    this.#runnable = false;
-  }
-
-  #isStopping(): boolean {
-    return this.#memory.phase === PoolPhase.CLOSED;
-  }
-
-  #isCalled(): boolean {
-    return this.#memory.port.load(this.#line + WorkerWord.ATTENTION) !== 0;
   }
 
   #setPhase(phase: WorkerPhase): void {
@@ -259,8 +210,8 @@ export class Reactor {
   }
 
   #stop(): void {
-    this.#leaveRunnable();
-    if (this.#searching) this.#dispatcher.stopSearching();
+    this.#presence.leaveRunnable();
+    this.#presence.stopSearching();
     if (this.#dispatcher.pollHolder === this.#memory.me) this.#dispatcher.releasePoll();
     this.#setPhase(WorkerPhase.STOPPED);
     for (const set of [this.#pollSet, this.#parkSet])

@@ -9,7 +9,7 @@ import type { PoolMemory } from '../slots/memory.ts';
 import { Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { Flag, READY_ALL, READY_NONE, Ready, State } from '../slots/word.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { PoolDispatcher } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
 
 /** Edge-triggered registrations ask for everything, once and for all. */
@@ -18,11 +18,11 @@ const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
 const UNMASKABLE = Ready.ERR | Ready.HUP;
 
 export class Strands {
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
   readonly #native: Native;
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: PoolDispatcher) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;
@@ -50,7 +50,11 @@ export class Strands {
     } else {
       outcome = slots.finish(index, me, leftover, wanted, silent);
     }
-    if (outcome === Outcome.PUSH) this.#dispatcher.push(index + 1);
+    if (outcome === Outcome.PUSH) {
+      this.#dispatcher.push(index + 1);
+      // A handler that settles in a turn of the event loop pushes while its worker takes no hints.
+      this.#dispatcher.startMonitor();
+    }
     return outcome !== Outcome.REFUSED;
   }
 
@@ -73,14 +77,18 @@ export class Strands {
     const { records, data, slots, me, port } = this.#memory;
     data.release(records.input(index));
     data.release(records.output(index));
-    const owned = (records.config(index) & Trait.OWN) !== 0 && !keepFd;
+    const config = records.config(index);
+    const owned = (config & Trait.OWN) !== 0 && !keepFd;
     const parent = records.parent(index);
     const parentGeneration = records.parentGeneration(index);
     const generation = slots.generation(index);
-    if (!owned) this.#control(EpollOp.DEL, index, 0, generation);
+    // A descriptor that came from the app may have been closed behind our back, and its number be somebody else's now: the
+    // kernel knows whether it is still the file that we registered (G4).
+    const ours =
+      (config & Trait.STREAM) !== 0 && owned ? true : this.#control(EpollOp.DEL, index, 0, generation) === 0;
     slots.endGeneration(index);
     // From the close on, the number may come back and the slot be taken over: nothing of it is touched any more.
-    if (owned) this.#native.close(index);
+    if (owned && ours) this.#native.close(index);
     slots.free(index, me);
     if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
       // The listener waits for room: let it look again.

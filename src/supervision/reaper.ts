@@ -4,7 +4,7 @@
  * fails its claim, a wake-up too many finds nothing.
  */
 import { EpollOp, type Native } from '../native/index.ts';
-import type { Dispatcher } from '../reactor/dispatcher.ts';
+import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
@@ -14,7 +14,7 @@ import { State } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
 /** Puts right what `worker` left. `alive` is the bitmap of the workers that live. */
-export function reap(dispatcher: Dispatcher, worker: number, alive: number): void {
+export function reap(dispatcher: PoolDispatcher, worker: number, alive: number): void {
   const { memory, native } = dispatcher;
   const dead = Owner.FIRST_WORKER + worker;
   const line = memory.layout.worker(worker);
@@ -34,7 +34,7 @@ export function reap(dispatcher: Dispatcher, worker: number, alive: number): voi
   dispatcher.startMonitor();
 }
 
-function reapSlots(dispatcher: Dispatcher, native: Native, dead: number): void {
+function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): void {
   const { memory } = dispatcher;
   const { slots, records, layout } = memory;
   for (let index = 0; index < layout.maxFds; index++) {
@@ -74,7 +74,7 @@ function finishClosing(memory: PoolMemory, native: Native, index: number): void 
   port.add(Word.REGISTERED, -1);
 }
 
-function reapPoller(dispatcher: Dispatcher, dead: number): void {
+function reapPoller(dispatcher: PoolDispatcher, dead: number): void {
   const holder = dispatcher.pollHolder;
   if (holder === dead) {
     // Edges and oneshots are reported once: what it had not delivered is delivered now.

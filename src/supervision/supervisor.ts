@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { makeError, makeErrorFrom } from '../errors.ts';
 import type { Native } from '../native/index.ts';
-import { type Dispatcher, MonitorState } from '../reactor/dispatcher.ts';
+import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from '../reactor/protocol.ts';
 import { Config, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
@@ -36,7 +36,7 @@ export type SupervisorEvents = {
 export class Supervisor {
   readonly #memory: PoolMemory;
   readonly #native: Native;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: PoolDispatcher;
   readonly #descriptors: Descriptors;
   readonly #options: SupervisorOptions;
   readonly #events: SupervisorEvents;
@@ -47,7 +47,7 @@ export class Supervisor {
   #stopping = false;
 
   constructor(
-    dispatcher: Dispatcher,
+    dispatcher: PoolDispatcher,
     native: Native,
     descriptors: Descriptors,
     options: SupervisorOptions,
