@@ -5,7 +5,6 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-// oxlint-disable-next-line no-restricted-imports -- clients and pipes, which the library has no use for
 import koffi from 'koffi';
 import { FakeNative } from '../../src/native/fake.ts';
 import { Epoll, EpollOp, type Native, openNative, type SocketAddress } from '../../src/native/index.ts';
