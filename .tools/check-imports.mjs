@@ -1,5 +1,5 @@
 // Checks that imports go one way: index, worker, demo -> pool -> sources, supervision, observe -> reactor ->
-// slots, sync -> native; that koffi stays in src/native, which others enter by its index only; that src does
+// slots, sync -> native; that koffi stays in src/native (and its tests), which others enter by its index only; that src does
 // not reach into workers, test or bench; and that no files import each other in a circle.
 // Type imports count as well: a folder that needs a type from above depends on what is above.
 // `--self-test` proves that each of these rules can fail.
@@ -71,7 +71,8 @@ function resolve(from, specifier, files) {
 function judge(from, specifier, target) {
   const folder = from.split('/')[0];
   if (specifier === 'koffi' || specifier.startsWith('koffi/')) {
-    return from.startsWith('src/native/') ? undefined : 'only src/native may import koffi';
+    const mayUse = from.startsWith('src/native/') || from.startsWith('test/native/');
+    return mayUse ? undefined : 'only src/native may import koffi';
   }
   if (!specifier.startsWith('.')) {
     const self = specifier === 'wakeone' || specifier.startsWith('wakeone/');

@@ -16,6 +16,8 @@ export function encodeAddress(bytes: Uint8Array, address: SocketAddress): number
   if (address.family === 'unix') {
     const path = Buffer.from(address.path);
     if (path.length === 0 || path.length >= UNIX_PATH_BYTES) return undefined;
+    // The kernel would take such a path up to its zero, and make another file than was named.
+    if (path[0] !== 0 && path.includes(0)) return undefined;
     view.setUint16(0, AF_UNIX, true);
     bytes.set(path, 2);
     // An abstract name (first byte zero) has no final zero.
