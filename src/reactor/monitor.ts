@@ -43,7 +43,7 @@ export class Monitor {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
       const now = this.#look();
-      if (stuck(before, now)) this.#rescue();
+      if (stuck(before, now)) this.#rescue(now);
       before = now;
       idle = now.hints || this.#dispatcher.runnable.bits !== 0 ? 0 : idle + 1;
       if (idle > IDLE_TICKS) {
@@ -57,12 +57,13 @@ export class Monitor {
     return { hints: this.#dispatcher.hasWork(), head: this.#memory.ring.headPosition };
   }
 
-  #rescue(): void {
+  #rescue(seen: Sight): void {
     const { runnable, lot, concurrency, pollerWaits } = this.#dispatcher;
     const { port } = this.#memory;
-    // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that.
-    if (runnable.bits === 0 && pollerWaits && port.load(Word.SEARCHER) === 0)
-      this.#memory.count(Counter.RESCUED);
+    // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that. These are several
+    // loads: only if the same hint still waits after them were they true together.
+    const nobodyComes = runnable.bits === 0 && pollerWaits && port.load(Word.SEARCHER) === 0;
+    if (nobodyComes && stuck(seen, this.#look())) this.#memory.count(Counter.RESCUED);
     if (runnable.size >= concurrency) return;
     if (lot.wakeNewest() || this.#dispatcher.kickPoller()) this.#memory.count(Counter.WAKES_SENT);
     else if (runnable.size < Math.min(concurrency, this.#memory.config(Config.MAX_THREADS))) this.#onShort();

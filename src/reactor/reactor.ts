@@ -150,10 +150,12 @@ export class Reactor {
       this.#setPhase(WorkerPhase.POLLING);
       if (open && this.loop.wait(this.#setToPoll())) result = Wait.YIELD;
     }
-    const pushed = this.#poller.poll(timeoutMs);
+    const count = this.#poller.wait(timeoutMs);
+    // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.
     dispatcher.endWait();
     this.#setPhase(WorkerPhase.RUNNING);
     this.#becomeRunnable();
+    const pushed = this.#poller.deliverBatch(count);
     if (pushed > 0) dispatcher.startMonitor();
     this.#share(pushed);
     return result;
