@@ -310,8 +310,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   #registrationsChanged(): void {
     const registered = this.#memory.port.load(Word.REGISTERED);
     if (registered > 0) this.#keepAlive.port1.ref();
-    else if (this.#closing === undefined) this.#keepAlive.port1.unref();
-    else this.#drained?.();
+    else if (this.#drained === undefined) this.#keepAlive.port1.unref();
+    else this.#drained();
   }
 
   #checkOpen(what: string): void {

@@ -12,6 +12,8 @@ import { type PoolDispatcher, MonitorState } from './dispatcher.ts';
 const TICK_MS = 1;
 /** Idle ticks before it sleeps: below 100 ms, after which an idle pool makes no system call. */
 const IDLE_TICKS = 25;
+/** Ticks after which work that nobody attends to is a lost wake-up, and not a thread that waits for a CPU. */
+const LOST_TICKS = 100;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /** What the monitor saw at a tick: positions of the ring, and whether hints wait outside of it. */
@@ -27,6 +29,7 @@ export class Monitor {
   readonly #memory: PoolMemory;
   /** Called when hints wait, nobody is parked and the limit has room: more threads would help. */
   readonly #onShort: () => void;
+  #unattended = 0;
 
   constructor(dispatcher: PoolDispatcher, onShort: () => void) {
     this.#dispatcher = dispatcher;
@@ -44,6 +47,7 @@ export class Monitor {
       port.add(Word.TICK, 1);
       const now = this.#look();
       if (waitedThroughTick(before, now)) this.#wakeOne();
+      else this.#unattended = 0;
       before = now;
       idle = this.#dispatcher.hasWork() || this.#dispatcher.runnable.bits !== 0 ? 0 : idle + 1;
       if (idle > IDLE_TICKS) {
@@ -61,14 +65,23 @@ export class Monitor {
   }
 
   #wakeOne(): void {
-    const { runnable, lot, concurrency, pollerWaits } = this.#dispatcher;
-    const { port } = this.#memory;
-    // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that.
-    if (runnable.bits === 0 && pollerWaits && port.load(Word.SEARCHER) === 0)
+    const { runnable, lot, concurrency } = this.#dispatcher;
+    if (this.#isUnattended()) {
+      // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that, only a thread that was
+      // preempted on its way. If it lasts, a wake-up was lost.
+      this.#unattended++;
+      if (this.#unattended < LOST_TICKS) return;
       this.#memory.count(Counter.RESCUED);
+    }
+    this.#unattended = 0;
     if (runnable.size >= concurrency) return;
     if (lot.wakeNewest() || this.#dispatcher.kickPoller()) this.#memory.count(Counter.WAKES_SENT);
     else if (runnable.size < Math.min(concurrency, this.#memory.config(Config.MAX_THREADS))) this.#onShort();
+  }
+
+  #isUnattended(): boolean {
+    const { runnable, pollerWaits } = this.#dispatcher;
+    return runnable.bits === 0 && pollerWaits && this.#memory.port.load(Word.SEARCHER) === 0;
   }
 
   #sleep(): void {

@@ -39,11 +39,15 @@ export class Poller {
 
   /** One epoll_wait. Returns how many hints it pushed. */
   poll(timeoutMs: number): number {
+    return this.deliverBatch(this.wait(timeoutMs));
+  }
+
+  /** One epoll_wait. Returns how many entries of the batch are to be delivered. */
+  wait(timeoutMs: number): number {
     this.#memory.count(Counter.POLLS);
     const count = this.#native.epollWait(this.#set, this.#address, BATCH_EVENTS, timeoutMs);
-    if (count > 0) return this.deliverBatch(count);
     if (count < 0 && count !== Errno.EINTR) this.stopped = true;
-    return 0;
+    return Math.max(count, 0);
   }
 
   /** Delivers the first `count` entries of the batch. The poller, or the supervisor of a dead one. */

@@ -146,11 +146,12 @@ export class Reactor {
       this.#setPhase(WorkerPhase.POLLING);
       if (open && this.loop.wait(this.#setToPoll())) result = Wait.YIELD;
     }
-    const pushed = this.#poller.poll(timeoutMs);
+    const count = this.#poller.wait(timeoutMs);
+    // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.
     this.#presence.endWait();
     this.#setPhase(WorkerPhase.RUNNING);
     this.#presence.becomeRunnable();
-    this.#delivered(pushed);
+    this.#delivered(this.#poller.deliverBatch(count));
     return result;
   }
 

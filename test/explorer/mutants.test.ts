@@ -1,0 +1,134 @@
+/**
+ * What the proofs are worth: each of these mistakes, seeded one at a time into the code that the other files explore,
+ * is found by the same explorations. Two of them were in the first version of src. Scenario 90.
+ */
+import { describe, test } from 'vitest';
+import { SLOT_WORD, type SlotCase } from '../slots/slot-world.ts';
+import { slotProgram, type SlotPlay } from '../slots/slot-program.ts';
+import { SlotTable } from '../../src/slots/table.ts';
+import { type MutexCase, mutexProgram, realMutex } from '../sync/mutex-world.ts';
+import { type ParkingCase, parkingProgram } from '../sync/parking-world.ts';
+import { realRing, type RingCase, ringProgram } from '../sync/ring-world.ts';
+import { expectFails } from './explore.ts';
+import { HastyRing, HeadFirstRing, LaplessRing } from './mutants/rings.ts';
+import { BitFirstLot, ForgetfulMutex, LateClearLot, NarrowReapLot, NarrowRecoverMutex } from './mutants/sleepers.ts';
+import { SplitPort } from './mutants/split-port.ts';
+import * as Tables from './mutants/tables.ts';
+
+describe('a ring that', () => {
+  const start = 0;
+  const fails = (ringCase: RingCase): void =>
+    void expectFails(ringProgram(ringCase), /no queue answers so|no end after|expected/);
+
+  test('publishes and takes in two steps', () => {
+    const makeRing: RingCase['makeRing'] = (port, capacity) =>
+      realRing(new SplitPort(port, (at) => at >= 2 && at < 2 + capacity), capacity);
+    fails({ capacity: 2, start, threads: [[1], [2], ['take']], makeRing });
+    fails({ capacity: 2, start, threads: [['take'], ['take']], filled: [1], makeRing });
+  });
+
+  test('moves its head before it takes, when a taker vanishes', () => {
+    const makeRing: RingCase['makeRing'] = (port, capacity) => new HeadFirstRing(port, capacity);
+    fails({ capacity: 2, start, threads: [[1], ['take', 'take']], filled: [9], mortal: true, makeRing });
+  });
+
+  test('calls itself full on an old look at its tail', () => {
+    const makeRing: RingCase['makeRing'] = (port, capacity) => new HastyRing(port, capacity);
+    fails({ capacity: 2, start, threads: [[1], [2], ['take']], makeRing });
+  });
+
+  test('has no laps', () => {
+    const makeRing: RingCase['makeRing'] = (port, capacity) => new LaplessRing(port, capacity);
+    fails({ capacity: 2, start, threads: [[1, 2], ['take'], [3]], makeRing });
+  });
+});
+
+describe('a mutex that', () => {
+  const fails = (mutexCase: MutexCase): void =>
+    void expectFails(mutexProgram(mutexCase), /deadlock|two threads hold the lock/);
+
+  test('forgets that others sleep when a sleeper takes it', () => {
+    fails({ turns: [1, 1, 1], makeMutex: (port) => new ForgetfulMutex(port) });
+  });
+
+  test('is taken in two steps', () => {
+    fails({ turns: [1, 1], makeMutex: (port) => realMutex(new SplitPort(port, () => true)) });
+  });
+
+  test('passes the wake-up of a dead thread on only while it is free', () => {
+    fails({ turns: [1, 1, 1], mortal: true, preemptions: 3, makeMutex: (port) => new NarrowRecoverMutex(port) });
+  });
+});
+
+describe('a parking lot that', () => {
+  const fails = (parkingCase: Partial<ParkingCase>): void =>
+    void expectFails(
+      parkingProgram({ members: ['futex', 'futex'], producers: [1, 1], preemptions: 3, ...parkingCase }),
+      /work that nobody was woken for|each member that sleeps can be woken/,
+    );
+
+  test('is used without a second look', () => fails({ secondLook: 'none' }));
+  test('is used with a second look by a plain read', () => fails({ secondLook: 'plain', weak: true }));
+  test('clears the bit after the notification', () => fails({ makeLot: (port) => new LateClearLot(port) }));
+  test('shows the bit before the state', () => fails({ makeLot: (port) => new BitFirstLot(port) }));
+  test('overlooks, in its reap, those that were chosen but not notified', () =>
+    fails({ mortal: 'producers', makeLot: (port) => new NarrowReapLot(port) }));
+});
+
+describe('a slot table that', () => {
+  const base: SlotPlay = { mode: 'edge', ring: 'atomic', workers: [2, 2], polls: 2, sends: [1, 1], preemptions: 4 };
+  const reuse: Partial<SlotPlay> = { workers: [2], polls: 2, sends: [1, 2], forcers: 1, registers: 2 };
+  const fails = (makeTable: SlotCase['makeTable'], message: RegExp, play: Partial<SlotPlay> = {}): void =>
+    void expectFails(slotProgram({ ...base, ...play, ...(makeTable === undefined ? {} : { makeTable }) }), message);
+
+  test('forgets in finish what came during the turn', () =>
+    fails((port, layout) => new Tables.ClearsInFinish(port, layout), /\(G2\)/));
+
+  test('forgets in finish what was asked for during the turn', () =>
+    fails((port, layout) => new Tables.IgnoresFlags(port, layout), /close runs once/, { forcers: 1 }));
+
+  test('queues a slot whose handler runs', () =>
+    fails((port, layout) => new Tables.DeliversToActive(port, layout), /\(G1\)|only the owner/));
+
+  test('pushes a second hint', () => fails((port, layout) => new Tables.PushesTwice(port, layout), /\(G5\)/));
+
+  test('takes bits and flags after the claim', () =>
+    fails((port, layout) => new Tables.ClaimsInTwoSteps(port, layout), /close runs once/, { forcers: 1 }));
+
+  test('swaps its word in two steps', () =>
+    fails(
+      (port, layout) => new SlotTable(new SplitPort(port, (at) => at === SLOT_WORD), layout),
+      /\(G\d\)|only the owner|close runs|as was asked/,
+      { forcers: 1 },
+    ));
+
+  test('takes a request of an earlier generation for one of its own', () =>
+    fails((port, layout) => new Tables.AcceptsAnyGeneration(port, layout), /close runs only/, {
+      ...reuse,
+      forcers: 2,
+      preemptions: 2,
+    }));
+
+  test('lets a registrar take any slot', () =>
+    fails((port, layout) => new Tables.TakesAnything(port, layout), /same generation|\(G\d\)/, reuse));
+
+  test('writes the generation after close(fd)', () =>
+    fails((port, layout) => new Tables.EndsLate(port, layout), /same generation|\(G\d\)|only the owner/, reuse));
+
+  test('frees a slot that was taken over', () =>
+    fails((port, layout) => new Tables.FreesAnything(port, layout), /as was asked|only the owner|\(G\d\)/, reuse));
+
+  test('is used by an owner that re-arms after it has given the slot back', () =>
+    fails(undefined, /another generation \(G4\)/, { mode: 'oneshot', mistake: 're-arms after ARMED', forcers: 1 }));
+
+  test('is used by a supervisor that gives up the slot before it asks the kernel', () =>
+    fails(undefined, /same generation|\(G\d\)/, {
+      ...reuse,
+      workers: [1],
+      mistake: 'reaper gives up the slot first',
+      mortal: 'workers',
+    }));
+
+  test('is used by a supervisor that forgets the batch of a dead poller', () =>
+    fails(undefined, /\(G2\)/, { mistake: 'reaper forgets the batch', workers: [1], mortal: 'poller' }));
+});
