@@ -228,6 +228,14 @@ export class FakeNative implements Native {
     return this.#move('write', fd, address, length, (file, bytes) => file.write(bytes));
   }
 
+  receive(fd: number, address: number, length: number): number {
+    return this.#move('recv', fd, address, length, (file, bytes) => file.read(bytes));
+  }
+
+  send(fd: number, address: number, length: number): number {
+    return this.#move('send', fd, address, length, (file, bytes) => file.write(bytes));
+  }
+
   close(fd: number): number {
     const failed = this.#enter('close', fd);
     if (failed !== 0) return failed;
@@ -279,7 +287,7 @@ export class FakeNative implements Native {
   }
 
   #move(
-    call: 'read' | 'write',
+    call: 'read' | 'write' | 'recv' | 'send',
     fd: number,
     address: number,
     length: number,
