@@ -229,7 +229,7 @@ export class FakeNative implements Native {
   }
 
   receive(fd: number, address: number, length: number): number {
-    return this.#move('recv', fd, address, length, (file, bytes) => file.read(bytes));
+    return this.#move('receive', fd, address, length, (file, bytes) => file.read(bytes));
   }
 
   send(fd: number, address: number, length: number): number {
@@ -287,7 +287,7 @@ export class FakeNative implements Native {
   }
 
   #move(
-    call: 'read' | 'write' | 'recv' | 'send',
+    call: 'read' | 'write' | 'receive' | 'send',
     fd: number,
     address: number,
     length: number,

@@ -123,7 +123,7 @@ export class SlotRecords {
   }
 
   mailbox(index: number): number {
-    return this.#port.peek(this.#layout.slot(index) + SlotWord.MAILBOX);
+    return this.#port.load(this.#layout.slot(index) + SlotWord.MAILBOX);
   }
 
   /** Changes what is asked for. Any thread. False if the registration is not of this generation any more. */

@@ -37,7 +37,7 @@ export class SlotTable {
     return this.#port.load(this.#at(index));
   }
 
-  /** The word for a compare-and-swap to confirm. */
+  /** The word for a compare-and-swap to confirm; "nothing to do" needs a load, it is decided without one. */
   #peek(index: number): number {
     return this.#port.peek(this.#at(index));
   }
@@ -70,54 +70,72 @@ export class SlotTable {
 
   /** FREE -> ACTIVE(me). Registrar. */
   register(index: number, me: number): boolean {
-    const word = this.#peek(index);
+    const word = this.word(index);
     const next = Word.register(word, me);
     return next !== word && this.#swap(index, word, next);
   }
 
   /** CLOSING(g) -> ACTIVE(me, g+1), by a registrar to whom the kernel has just given the number. */
   takeOver(index: number, me: number): boolean {
-    const word = this.#peek(index);
+    const word = this.word(index);
     const next = Word.takeOver(word, me);
     return next !== word && this.#swap(index, word, next);
   }
 
   /** Readiness from the kernel. Poller. REFUSED means a stale event. */
   deliver(index: number, generation: number, bits: number): Outcome {
-    if (this.generation(index) !== generation) return Outcome.REFUSED;
+    if (!this.#isOf(index, generation)) return Outcome.REFUSED;
+    let word = this.#peek(index);
     for (;;) {
-      const word = this.#peek(index);
       const next = Word.deliver(word, generation, bits);
-      if (next === word) return this.#isStale(word, generation) ? Outcome.REFUSED : Outcome.DONE;
+      if (next === word) {
+        const fresh = this.word(index);
+        if (fresh === word) return this.#isStale(word, generation) ? Outcome.REFUSED : Outcome.DONE;
+        word = fresh;
+        continue;
+      }
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
+      word = this.word(index);
     }
   }
 
   /** QUEUED -> ACTIVE(me). Returns the word that was claimed (its bits and flags are the caller's now), 0 if the hint is void. */
   claim(index: number, me: number): number {
+    let word = this.#peek(index);
     for (;;) {
-      const word = this.#peek(index);
       const next = Word.claim(word, me);
-      if (next === word) return 0;
+      if (next === word) {
+        const fresh = this.word(index);
+        if (fresh === word) return 0;
+        word = fresh;
+        continue;
+      }
       if (this.#swap(index, word, next)) return word;
+      word = this.word(index);
     }
   }
 
   /** ACTIVE -> ARMED, QUEUED or DISABLED. Owner. REFUSED means the caller is not the owner. */
   finish(index: number, me: number, leftover: number, wanted: number, disable: boolean): Outcome {
+    let word = this.#peek(index);
     for (;;) {
-      const word = this.#peek(index);
       const next = Word.finish(word, me, leftover, wanted, disable);
-      if (next === word) return Outcome.REFUSED;
+      if (next === word) {
+        const fresh = this.word(index);
+        if (fresh === word) return Outcome.REFUSED;
+        word = fresh;
+        continue;
+      }
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
+      word = this.word(index);
     }
   }
 
   /** Asks something of the owner. Any thread. REFUSED means the registration has ended. */
   request(index: number, generation: number, flag: number): Outcome {
-    if (this.generation(index) !== generation) return Outcome.REFUSED;
+    if (!this.#isOf(index, generation)) return Outcome.REFUSED;
     for (;;) {
-      const word = this.#peek(index);
+      const word = this.word(index);
       const next = Word.request(word, generation, flag);
       if (next === word) return this.#isStale(word, generation) ? Outcome.REFUSED : Outcome.DONE;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
@@ -127,7 +145,7 @@ export class SlotTable {
   /** ACTIVE -> CLOSING(me). Owner. */
   close(index: number, me: number): boolean {
     for (;;) {
-      const word = this.#peek(index);
+      const word = this.word(index);
       const next = Word.close(word, me);
       if (next === word) return false;
       if (this.#swap(index, word, next)) return true;
@@ -144,7 +162,7 @@ export class SlotTable {
 
   /** CLOSING -> FREE(g+1), unless a registrar has taken the slot over. Owner; wakes those that wait for the end. */
   free(index: number, me: number): void {
-    const word = this.#peek(index);
+    const word = this.word(index);
     const next = Word.free(word, me);
     if (next !== word) this.#swap(index, word, next);
     this.#port.notify(this.#at(index) + SlotWord.GENERATION, Number.POSITIVE_INFINITY);
@@ -153,11 +171,16 @@ export class SlotTable {
   /** Takes a slot from its dead owner. Supervisor. PUSH: push its hint; DONE: it was closing and is the supervisor's now. */
   reap(index: number, dead: number, supervisor: number): Outcome {
     for (;;) {
-      const word = this.#peek(index);
+      const word = this.word(index);
       const next = Word.reap(word, dead, supervisor);
       if (next === word) return Outcome.REFUSED;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
     }
+  }
+
+  #isOf(index: number, generation: number): boolean {
+    const at = this.#at(index) + SlotWord.GENERATION;
+    return this.#port.peek(at) === generation || this.#port.load(at) === generation;
   }
 
   #isStale(word: number, generation: number): boolean {
