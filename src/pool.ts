@@ -92,7 +92,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const changed = (): void => this.#registrationsChanged();
     this.#strands.onLast = changed;
     this.#registrar.onFirst = changed;
-    dispatcher.push(dispatcher.pollHint);
+    dispatcher.begin();
     this.#supervisor = new Supervisor(
       dispatcher,
       native,

@@ -13,7 +13,7 @@
  *     pool never put it off, and start the monitor.
  */
 import type { Native } from '../native/index.ts';
-import { Config, Counter, LINE, SlotWord, WorkerWord, Word } from '../slots/layout.ts';
+import { Config, Counter, LINE, POLL_HINTS, SlotWord, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { BoundedSet } from '../sync/bitset.ts';
 import { Mutex } from '../sync/mutex.ts';
@@ -22,7 +22,12 @@ import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
+
+/** The poller's word: { which poll hint is valid : 3, waits in the kernel : 1, holder : 8 }. */
+const HOLDER_MASK = 255;
 const POLLER_WAITS = 1 << 8;
+const VALID_SHIFT = 9;
+const validOf = (word: number): number => word >>> VALID_SHIFT;
 const SEARCHING = 1;
 
 /** What epoll_data carries for the pool's own descriptors: indexes that no slot has. */
@@ -45,15 +50,15 @@ export class Dispatcher<
   readonly lot: ParkingLot;
   readonly runnable: BoundedSet;
   readonly overflow: Overflow;
-  /** The hint that stands for "ask the kernel". */
-  readonly pollHint: number;
+  /** Hints from this on stand for "ask the kernel"; one of them is valid. */
+  readonly #firstPollHint: number;
   readonly #monitored: boolean;
 
   constructor(memory: Memory, native: Kernel) {
     const { port, layout } = memory;
     this.memory = memory;
     this.native = native;
-    this.pollHint = layout.pollIndex + 1;
+    this.#firstPollHint = layout.pollIndex + 1;
     this.#monitored = memory.config(Config.MONITORED) !== 0;
     this.lot = new ParkingLot(
       port,
@@ -140,39 +145,67 @@ export class Dispatcher<
       const word = port.load(Word.POLLER);
       if ((word & POLLER_WAITS) === 0) return false;
       if (port.compareExchange(Word.POLLER, word, word & ~POLLER_WAITS) === word) {
-        this.native.signal(this.memory.config(Config.WAKE_FD));
+        this.wakePoller();
         return true;
       }
     }
   }
 
-  /**
-   * Claims the poll hint that the caller has taken. False if another one holds it: then the hint is a duplicate (made
-   * by the supervisor when a worker died near it) and is dropped.
-   */
-  claimPoll(): boolean {
-    return this.memory.port.compareExchange(Word.POLLER, 0, this.memory.me) === 0;
+  /** Ends the poller's wait, or its next one, whether it was announced or not. */
+  wakePoller(): void {
+    this.native.signal(this.memory.config(Config.WAKE_FD));
+  }
+
+  isPollHint(hint: number): boolean {
+    return hint >= this.#firstPollHint;
+  }
+
+  /** Pushes the first poll hint. Once, by who makes the pool. */
+  begin(): void {
+    this.push(this.#firstPollHint);
+  }
+
+  /** Claims the poll hint that the caller has taken. False if another has taken its place: then it is dropped. */
+  claimPoll(hint: number): boolean {
+    const { port, me } = this.memory;
+    const word = port.load(Word.POLLER);
+    const valid = validOf(word) === hint - this.#firstPollHint && (word & HOLDER_MASK) === 0;
+    return valid && port.compareExchange(Word.POLLER, word, word | me) === word;
   }
 
   /** The poller is about to wait in the kernel; it must look again now. */
   announceWait(): void {
-    this.memory.port.store(Word.POLLER, this.memory.me | POLLER_WAITS);
+    this.memory.port.or(Word.POLLER, POLLER_WAITS);
   }
 
   /** The poller does not wait (any more). */
   endWait(): void {
-    this.memory.port.store(Word.POLLER, this.memory.me);
+    this.memory.port.and(Word.POLLER, ~POLLER_WAITS);
   }
 
-  /** Puts the poll hint back at the tail. */
+  /** Puts the poll hint back at the tail. Its holder, or the supervisor of a dead one. */
   releasePoll(): void {
-    this.memory.port.store(Word.POLLER, 0);
-    this.push(this.pollHint);
+    const valid = validOf(this.memory.port.load(Word.POLLER));
+    this.memory.port.store(Word.POLLER, valid << VALID_SHIFT);
+    this.push(this.#firstPollHint + valid);
+  }
+
+  /**
+   * Replaces the poll hint while nobody holds it: a worker that died may have taken it and not claimed it yet. If it is in
+   * the ring after all, it is dropped at its claim. Two that circulated would keep each other from waiting.
+   */
+  replacePoll(): void {
+    const { port } = this.memory;
+    const word = port.load(Word.POLLER);
+    if ((word & HOLDER_MASK) !== 0) return;
+    const valid = (validOf(word) + 1) % POLL_HINTS;
+    if (port.compareExchange(Word.POLLER, word, valid << VALID_SHIFT) === word)
+      this.push(this.#firstPollHint + valid);
   }
 
   /** Slot owner that holds the poll hint, 0 while it is in the ring. */
   get pollHolder(): number {
-    return this.memory.port.load(Word.POLLER) & (POLLER_WAITS - 1);
+    return this.memory.port.load(Word.POLLER) & HOLDER_MASK;
   }
 
   get pollerWaits(): boolean {

@@ -6,8 +6,8 @@
  * It sleeps by announce, look again, sleep, after IDLE_TICKS ticks without anything to see; startMonitor() ends that.
  */
 import { Config, Counter, Word } from '../slots/layout.ts';
-import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
-import { type PoolDispatcher, MonitorState } from './dispatcher.ts';
+import { PoolPhase } from '../slots/memory.ts';
+import { type Dispatcher, type DispatcherMemory, MonitorState } from './dispatcher.ts';
 
 const TICK_MS = 1;
 /** Idle ticks before it sleeps: below 100 ms, after which an idle pool makes no system call. */
@@ -25,13 +25,13 @@ export function waitedThroughTick(before: Sight, now: Sight): boolean {
 }
 
 export class Monitor {
-  readonly #dispatcher: PoolDispatcher;
-  readonly #memory: PoolMemory;
+  readonly #dispatcher: Dispatcher;
+  readonly #memory: DispatcherMemory;
   /** Called when hints wait, nobody is parked and the limit has room: more threads would help. */
   readonly #onShort: () => void;
   #unattended = 0;
 
-  constructor(dispatcher: PoolDispatcher, onShort: () => void) {
+  constructor(dispatcher: Dispatcher, onShort: () => void) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#onShort = onShort;
@@ -42,16 +42,16 @@ export class Monitor {
     const { port } = this.#memory;
     let before = this.#look();
     let idle = 0;
-    while (this.#memory.phase !== PoolPhase.CLOSED) {
+    while (!this.#isStopping) {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
       const now = this.#look();
-      if (waitedThroughTick(before, now)) this.#wakeOne();
+      if (waitedThroughTick(before, now)) this.wakeOne();
       else this.#unattended = 0;
       before = now;
-      idle = this.#dispatcher.hasWork() || this.#dispatcher.runnable.bits !== 0 ? 0 : idle + 1;
+      idle = this.#isQuiet ? idle + 1 : 0;
       if (idle > IDLE_TICKS) {
-        this.#sleep();
+        this.rest();
         idle = 0;
       }
     }
@@ -64,7 +64,8 @@ export class Monitor {
     return { head, tail: ring.tailPosition, overflowed: !this.#dispatcher.overflow.isEmpty };
   }
 
-  #wakeOne(): void {
+  /** A hint has waited for a whole tick: wakes one worker for it. */
+  wakeOne(): void {
     const { runnable, lot, concurrency } = this.#dispatcher;
     if (this.#isUnattended()) {
       // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that, only a thread that was
@@ -84,13 +85,20 @@ export class Monitor {
     return runnable.bits === 0 && pollerWaits && this.#memory.port.load(Word.SEARCHER) === 0;
   }
 
-  #sleep(): void {
+  /** Sleeps until somebody starts the monitor, unless there is something to see after all. */
+  rest(): void {
     const { port } = this.#memory;
     port.store(Word.MONITOR, MonitorState.ASLEEP);
     // Look again: who came before the store has started nobody. wait() re-reads the word.
-    const quiet = this.#dispatcher.runnable.bits === 0 && !this.#dispatcher.hasWork();
-    if (quiet && this.#memory.phase !== PoolPhase.CLOSED)
-      port.wait(Word.MONITOR, MonitorState.ASLEEP, FOREVER);
+    if (this.#isQuiet && !this.#isStopping) port.wait(Word.MONITOR, MonitorState.ASLEEP, FOREVER);
     port.store(Word.MONITOR, MonitorState.AWAKE);
+  }
+
+  get #isQuiet(): boolean {
+    return this.#dispatcher.runnable.bits === 0 && !this.#dispatcher.hasWork();
+  }
+
+  get #isStopping(): boolean {
+    return this.#memory.port.load(Word.PHASE) === PoolPhase.CLOSED;
   }
 }

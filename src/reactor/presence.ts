@@ -11,22 +11,32 @@ import { PoolPhase } from '../slots/memory.ts';
 import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
 
+/** What a worker knows of its own presence. */
+export type Standing = { readonly runnable: boolean; readonly searching: boolean };
+const AT_REST: Standing = { runnable: false, searching: false };
+
 export class Presence {
   readonly #worker: number;
   readonly #dispatcher: Dispatcher;
   readonly #memory: DispatcherMemory;
   readonly #calledAt: number;
   readonly #wakeAtHints: number;
-  #runnable = false;
-  #searching = false;
+  #runnable: boolean;
+  #searching: boolean;
 
-  /** `worker` counts from 0. */
-  constructor(dispatcher: Dispatcher, worker: number) {
+  /** `worker` counts from 0. A worker begins at rest; another beginning is for tests. */
+  constructor(dispatcher: Dispatcher, worker: number, { runnable, searching }: Standing = AT_REST) {
+    this.#runnable = runnable;
+    this.#searching = searching;
     this.#worker = worker;
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#calledAt = this.#memory.layout.worker(worker) + WorkerWord.ATTENTION;
     this.#wakeAtHints = this.#memory.config(Config.WAKE_AT_HINTS);
+  }
+
+  get standing(): Standing {
+    return { runnable: this.#runnable, searching: this.#searching };
   }
 
   /** Enters the runnable ones if the limit allows. True if the worker may take hints. */

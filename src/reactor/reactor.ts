@@ -100,8 +100,8 @@ export class Reactor {
         continue;
       }
       this.#presence.found();
-      if (hint === this.#dispatcher.pollHint) {
-        if (this.#poll() === Wait.YIELD) break;
+      if (this.#dispatcher.isPollHint(hint)) {
+        if (this.#poll(hint) === Wait.YIELD) break;
       } else {
         this.#runTurn(hint - 1);
         if (++this.#paced >= PACE) {
@@ -125,9 +125,9 @@ export class Reactor {
     this.loop.noteUserCode();
   }
 
-  #poll(): Wait {
+  #poll(hint: number): Wait {
     const dispatcher = this.#dispatcher;
-    if (!dispatcher.claimPoll()) return Wait.LOOK;
+    if (!dispatcher.claimPoll(hint)) return Wait.LOOK;
     if (dispatcher.hasWork()) {
       this.#delivered(this.#poller.poll(0));
       return Wait.LOOK;

@@ -8,7 +8,7 @@
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
- *     then          the slots: one line a slot, index = fd number; then the one of the poll hint (only its chain word
+ *     then          the slots: one line a slot, index = fd number; then those of the poll hints (only their chain word
  *                   is used), and fd-less sources would follow
  *
  * A slot (16 words = 64 bytes):
@@ -57,6 +57,9 @@ export const Config = {
   MAX_OUTPUT: 14,
 } as const;
 
+/** There is one poll hint; when it may have been lost with a dead worker, the next of these takes its place. */
+export const POLL_HINTS = 8;
+
 /** Hot words: each begins a line (a multiple of 16), beside it only what is touched at the same moments. */
 export const Word = {
   /** Phase of the pool. Written by the app's thread, read by everybody. */
@@ -70,7 +73,7 @@ export const Word = {
   SEARCHER: 80,
   /** Bitmap of runnable workers. */
   RUNNABLE: 96,
-  /** { holder of the poll hint, as slot owner : 8, waits in the kernel : 1 }; 0 while the hint is in the ring. */
+  /** { which poll hint is valid : 3, waits in the kernel : 1, holder as slot owner : 8 }; holder 0 while it is in the ring. */
   POLLER: 112,
   /** Whether the monitor sleeps; its tick beside it. */
   MONITOR: 128,
@@ -163,10 +166,10 @@ export class Layout {
     this.maxFds = maxFds;
     this.ringCapacity = ringCapacity;
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
-    this.length = this.slots + (maxFds + 1) * LINE;
+    this.length = this.slots + (maxFds + POLL_HINTS) * LINE;
   }
 
-  /** The poll hint's place in the table. */
+  /** Where the poll hints' places in the table begin. */
   get pollIndex(): number {
     return this.maxFds;
   }

@@ -81,7 +81,10 @@ function reapPoller(dispatcher: PoolDispatcher, dead: number): void {
     new Poller(dispatcher).deliverBatch(BATCH_EVENTS);
     dispatcher.releasePoll();
   } else if (holder === 0) {
-    // It may have died between taking the hint and claiming it. A second hint is dropped at its claim.
-    dispatcher.push(dispatcher.pollHint);
+    // It may have died between taking the hint and claiming it.
+    dispatcher.replacePoll();
+  } else {
+    // It may have died between taking back the poller's announcement and waking it.
+    dispatcher.wakePoller();
   }
 }

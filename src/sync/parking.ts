@@ -138,15 +138,12 @@ export class ParkingLot {
     while (rest !== 0) {
       const member = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
-      const sleeps = this.stateOf(member);
-      if (sleeps === ParkState.NOTIFIED) {
-        // How it sleeps is no longer known. Whichever of the two was not needed is a spurious wake-up.
-        this.#kick(member);
-        this.#port.notify(this.#stateOf(member), 1);
-      } else if (sleeps !== ParkState.AWAKE && (this.#port.load(this.#place.parked) & (1 << member)) === 0) {
-        // A member between its two announce stores is seen as an orphan too: it is woken for nothing (P3).
-        this.#notify(member);
-      }
+      if (this.stateOf(member) === ParkState.AWAKE) continue;
+      if ((this.#port.load(this.#place.parked) & (1 << member)) !== 0) continue;
+      // Chosen, and perhaps not told; or between the two stores of announce(). Told again, it wakes for nothing (P3).
+      this.#port.store(this.#stateOf(member), ParkState.NOTIFIED);
+      this.#port.notify(this.#stateOf(member), 1);
+      this.#kick(member);
     }
     return !wasParked && state !== ParkState.AWAKE;
   }

@@ -1,0 +1,246 @@
+/**
+ * A pool without handlers: workers that take hints, park and ask a kernel of one word; threads outside that push; events
+ * that come from the kernel; a monitor. The dispatcher, the presence of each worker and the monitor's two decisions are
+ * the real code; the loop around them is the reactor's, less event loop and slots.
+ */
+import { expect } from 'vitest';
+import { Dispatcher, type DispatcherMemory, MonitorState } from '../../src/reactor/dispatcher.ts';
+import { Monitor } from '../../src/reactor/monitor.ts';
+import { Presence, type Standing } from '../../src/reactor/presence.ts';
+import { Config, Layout, Owner, WorkerWord, Word } from '../../src/slots/layout.ts';
+import { ParkState } from '../../src/sync/parking.ts';
+import { Ring } from '../../src/sync/ring.ts';
+import {
+  again,
+  type Again,
+  type Body,
+  type Program,
+  type View,
+  type VirtualPort,
+  type VirtualThread,
+} from '../explorer/program.ts';
+
+const FOREVER = Number.POSITIVE_INFINITY;
+const layout = new Layout(4, 8);
+/** Words of the test's own, behind the pool's. */
+const KERNEL = layout.length;
+const HANDLED = layout.length + 1;
+const STARTED = layout.length + 2;
+const GATE = layout.length + 3;
+const EVENT_FDS = layout.length + 4;
+/** The kernel's word: events that are ready, and whether the wake-up descriptor was written. */
+const WAKE = 256;
+const WAKE_FD = 1000;
+
+export type PoolCase = {
+  readonly workers: number;
+  readonly concurrency?: number;
+  /** Hints pushed by a thread outside, one after the other. */
+  readonly pushes?: number;
+  /** Events that come from the kernel, one after the other. */
+  readonly events?: number;
+  /** The put-off: hints that may wait before another worker is woken at once. */
+  readonly wakeAtHints?: number;
+  readonly monitored?: boolean;
+  readonly mortal?: boolean;
+  readonly preemptions?: number;
+  readonly ticks?: number;
+  readonly dependent?: boolean;
+  /** Seeded bugs. */
+  readonly make?: (port: VirtualPort, me: number, pool: PoolCase) => Dispatcher;
+  readonly presence?: (dispatcher: Dispatcher, worker: number, standing: Standing) => Presence;
+};
+
+export function memoryOf(port: VirtualPort, me: number, pool: PoolCase): DispatcherMemory {
+  const config: Readonly<Record<number, number>> = {
+    [Config.WAKE_AT_HINTS]: pool.wakeAtHints ?? 0,
+    [Config.MONITORED]: Number(pool.monitored ?? false),
+    [Config.MAX_THREADS]: pool.workers,
+    [Config.WAKE_FD]: WAKE_FD,
+  };
+  const place = {
+    head: Word.RING_HEAD,
+    tail: Word.RING_TAIL,
+    cells: layout.ring,
+    capacity: layout.ringCapacity,
+  };
+  return {
+    port,
+    me,
+    layout,
+    ring: new Ring(port, place),
+    config: (at) => config[at] ?? 0,
+    count: () => undefined,
+    countHighest: () => undefined,
+  };
+}
+
+export function nativeOf(port: VirtualPort): { signal(fd: number): number } {
+  return {
+    signal: (fd) => {
+      if (fd === WAKE_FD) port.update(KERNEL, (word) => word | WAKE);
+      else port.update(fd, () => 1);
+      return 0;
+    },
+  };
+}
+
+const realDispatcher = (port: VirtualPort, me: number, pool: PoolCase): Dispatcher =>
+  new Dispatcher(memoryOf(port, me, pool), nativeOf(port));
+
+const realPresence = (dispatcher: Dispatcher, worker: number, standing: Standing): Presence =>
+  new Presence(dispatcher, worker, standing);
+
+export function poolProgram(pool: PoolCase): Program {
+  const { workers, concurrency = workers, pushes = 0, events = 0, monitored = false, mortal = false } = pool;
+  const make = pool.make ?? realDispatcher;
+  const threads: VirtualThread[] = Array.from({ length: workers }, (_, id) => ({
+    name: `worker ${id}`,
+    body: workerBody(id, pool),
+    mortal: mortal && id === 0,
+  }));
+  if (pushes > 0)
+    threads.push({
+      name: 'pusher',
+      body: repeat(pushes, (port) => make(port, Owner.MAIN, pool).pushAndWake(0)),
+    });
+  if (events > 0)
+    threads.push({
+      name: 'kernel',
+      body: repeat(events, (port) => void port.update(KERNEL, (word) => word + 1)),
+    });
+  if (monitored) threads.push({ name: 'monitor', body: monitorBody(pool) });
+  if (mortal) threads.push({ name: 'reaper', body: reaperBody(pool), reaps: 'worker 0' });
+  return {
+    threads,
+    ...(pool.preemptions === undefined ? {} : { preemptions: pool.preemptions }),
+    vanishings: mortal ? 1 : 0,
+    timeouts: monitored ? (pool.ticks ?? 2) : 0,
+    mayEndAsleep: [...threads.keys()]
+      .map((i) => threads[i]?.name ?? '')
+      .filter((name) => /worker|monitor/.test(name)),
+    setup: (port) => {
+      port.store(Config.CONCURRENCY, concurrency);
+      port.store(Word.MONITOR, MonitorState.ASLEEP);
+      for (let id = 0; id < workers; id++)
+        port.store(layout.worker(id) + WorkerWord.EVENT_FD, EVENT_FDS + id);
+      const dispatcher = make(port, Owner.MAIN, pool);
+      dispatcher.memory.ring.initialize();
+      dispatcher.begin();
+    },
+    silent: (at) => at === HANDLED,
+    nameOf,
+    end: (view) => checkEnd(view, pool),
+  };
+}
+
+const repeat =
+  (times: number, act: (port: VirtualPort) => void): Body =>
+  (port, self) => {
+    act(port);
+    return self.round + 1 < times ? again(self.round + 1) : undefined;
+  };
+
+function workerBody(id: number, pool: PoolCase): Body {
+  return (port, self) => {
+    const standing = { runnable: (self.round & 1) !== 0, searching: (self.round & 2) !== 0 };
+    const dispatcher = (pool.make ?? realDispatcher)(port, Owner.FIRST_WORKER + id, pool);
+    const presence = (pool.presence ?? realPresence)(dispatcher, id, standing);
+    const next = (): Again => {
+      const { runnable, searching } = presence.standing;
+      return again(Number(runnable) | (Number(searching) << 1));
+    };
+    const hint = presence.becomeRunnable() ? dispatcher.take() : 0;
+    if (hint === 0) {
+      presence.stopSearching();
+      if (!presence.announcePark(ParkState.SLEEPS_FUTEX)) dispatcher.lot.sleep(id);
+      presence.endPark();
+      return next();
+    }
+    presence.found();
+    if (dispatcher.isPollHint(hint)) poll(port, dispatcher, presence, hint);
+    else handle(port, pool);
+    return next();
+  };
+}
+
+/** With `dependent`, the first handler to start ends only when a second one has run. */
+function handle(port: VirtualPort, pool: PoolCase): void {
+  if (pool.dependent === true) {
+    if (port.add(STARTED, 1) === 0) port.wait(GATE, 0, FOREVER);
+    else port.update(GATE, () => 1);
+  }
+  port.add(HANDLED, 1);
+}
+
+function poll(port: VirtualPort, dispatcher: Dispatcher, presence: Presence, hint: number): void {
+  if (!dispatcher.claimPoll(hint)) return;
+  if (!dispatcher.hasWork()) {
+    if (!presence.announceWait()) port.wait(KERNEL, 0, FOREVER);
+    presence.endWait();
+    presence.becomeRunnable();
+  }
+  const seen = port.update(KERNEL, () => 0) % WAKE;
+  for (let i = 0; i < seen; i++) dispatcher.push(1 + i);
+  dispatcher.releasePoll();
+  if (seen > 0) presence.share();
+}
+
+/** Each tick that the bound allows is one that finds that a hint has waited, or that nothing has happened. */
+function monitorBody(pool: PoolCase): Body {
+  return (port) => {
+    const dispatcher = (pool.make ?? realDispatcher)(port, Owner.SUPERVISOR, pool);
+    const monitor = new Monitor(dispatcher, () => undefined);
+    if (port.load(Word.MONITOR) === MonitorState.AWAKE) port.wait(Word.MONITOR, MonitorState.AWAKE, 1);
+    if (dispatcher.hasWork()) monitor.wakeOne();
+    else monitor.rest();
+    return again();
+  };
+}
+
+/** The parts of the reaper that concern waking: events that the dead poller had taken are in its batch, not here. */
+function reaperBody(pool: PoolCase): Body {
+  return (port) => {
+    const dispatcher = (pool.make ?? realDispatcher)(port, Owner.SUPERVISOR, pool);
+    if (dispatcher.pollHolder === Owner.FIRST_WORKER) dispatcher.releasePoll();
+    else if (dispatcher.pollHolder === 0) dispatcher.replacePoll();
+    else dispatcher.wakePoller();
+    dispatcher.lot.reap(0, ((1 << pool.workers) - 1) & ~1);
+    dispatcher.runnable.leave(0);
+    dispatcher.stopSearching();
+    dispatcher.wakeForWork();
+    dispatcher.startMonitor();
+    return undefined;
+  };
+}
+
+function checkEnd(view: View, pool: PoolCase): void {
+  const dispatcher = realDispatcher(view.port, Owner.MAIN, pool);
+  const waits = dispatcher.hasWork();
+  const ticks = view.word(Word.MONITOR) === MonitorState.AWAKE;
+  const ready = view.word(KERNEL) % WAKE;
+  if (pool.monitored !== true) {
+    expect(waits, 'hints wait and everybody sleeps').toBe(false);
+  } else if (waits) {
+    // The bound on ticks ended the schedule: in truth the next tick wakes somebody, if the monitor is awake.
+    expect(ticks, 'hints wait, everybody sleeps, and so does the monitor').toBe(true);
+    const unattended =
+      dispatcher.runnable.bits === 0 && dispatcher.pollerWaits && view.word(Word.SEARCHER) === 0;
+    expect(unattended, 'a wake-up was lost that no policy had put off').toBe(false);
+  }
+  if (pool.mortal === true || waits) return;
+  expect(view.word(HANDLED) + ready, 'a hint was lost').toBe((pool.pushes ?? 0) + (pool.events ?? 0));
+  expect(ready, 'the kernel has events and nobody asks it').toBe(0);
+  expect(view.word(Word.SEARCHER), 'nobody searches any more').toBe(0);
+  expect(view.word(Word.RUNNABLE), 'who sleeps is not runnable').toBe(0);
+}
+
+function nameOf(at: number): string {
+  if (at === KERNEL) return 'kernel';
+  if (at === HANDLED) return 'handled';
+  const word = Object.entries(Word).find(([, place]) => place === at);
+  if (word !== undefined) return word[0].toLowerCase();
+  if (at >= layout.ring && at < layout.ring + layout.ringCapacity) return `cell ${at - layout.ring}`;
+  for (let id = 0; id < 4; id++) if (at === layout.worker(id)) return `park ${id}`;
+  return `word ${at}`;
+}

@@ -1,0 +1,120 @@
+/**
+ * Parking with the poll hint, the wake rule and the monitor: under all schedules no hint waits while everybody sleeps,
+ * whoever vanishes. Scenarios 4, 12, 13, 66, 68, 108, 110.
+ */
+import { describe, expect, test } from 'vitest';
+import { Dispatcher } from '../../src/reactor/dispatcher.ts';
+import { Presence } from '../../src/reactor/presence.ts';
+import { expectFails, expectHolds } from '../explorer/explore.ts';
+import { memoryOf, nativeOf, type PoolCase, poolProgram } from './presence-world.ts';
+
+/** `npm run stress` goes one preemption further where that takes long. */
+const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 1 : 2;
+
+const holds = (pool: PoolCase): number => expectHolds(poolProgram(pool)).schedules;
+
+describe('without putting off', () => {
+  test('one worker hears of a push from outside while it waits in the kernel', () => {
+    expect(holds({ workers: 1, pushes: 2, events: 1, preemptions: 4 })).toBeGreaterThan(10);
+  });
+
+  test('two workers take all that is pushed and all that is ready', () => {
+    holds({ workers: 2, pushes: 1, events: 1, preemptions: 2 });
+    holds({ workers: 2, pushes: 2, events: 1, preemptions: DEEP });
+    holds({ workers: 2, pushes: 1, events: 2, preemptions: DEEP });
+  });
+
+  test('three workers, of which one may run, take all', () => {
+    holds({ workers: 3, concurrency: 1, pushes: 2, preemptions: DEEP });
+  });
+
+  test('a worker that vanishes takes no wake-up and no poll hint with it', () => {
+    holds({ workers: 2, pushes: 2, mortal: true, preemptions: 1 });
+    holds({ workers: 2, pushes: 1, events: 1, mortal: true, preemptions: 1 });
+  });
+});
+
+describe('with wake-ups put off', () => {
+  test('the monitor is awake whenever a hint waits', () => {
+    holds({ workers: 2, events: 2, wakeAtHints: 100, monitored: true, preemptions: 1 });
+  });
+
+  test('a handler that needs another one to run gets it', () => {
+    holds({
+      workers: 2,
+      events: 2,
+      wakeAtHints: 100,
+      monitored: true,
+      dependent: true,
+      preemptions: 1,
+      ticks: 3,
+    });
+  });
+});
+
+describe('the exploration finds', () => {
+  const fails = (pool: PoolCase, message: RegExp): void => void expectFails(poolProgram(pool), message);
+
+  test('a poller that waits without looking again', () => {
+    class Blind extends Presence {
+      override announceWait(): boolean {
+        super.announceWait();
+        return false;
+      }
+    }
+    fails({ workers: 1, pushes: 1, presence: (...given) => new Blind(...given) }, /hints wait|deadlock/i);
+  });
+
+  test('a searcher that forgets that it searched', () => {
+    class Forgetful extends Presence {
+      override stopSearching(): void {}
+    }
+    fails({ workers: 2, pushes: 2, presence: (...given) => new Forgetful(...given) }, /hints wait|searches/i);
+  });
+
+  test('a poller that announces its wait after the second look', () => {
+    class Late extends Dispatcher {
+      override announceWait(): void {}
+    }
+    fails(
+      { workers: 1, pushes: 1, make: (port, me, pool) => new Late(memoryOf(port, me, pool), nativeOf(port)) },
+      /hints wait|deadlock/i,
+    );
+  });
+
+  test('a second poll hint that nobody drops', () => {
+    class Doubling extends Dispatcher {
+      override replacePoll(): void {
+        if (this.pollHolder === 0) this.releasePoll();
+      }
+    }
+    fails(
+      {
+        workers: 2,
+        pushes: 1,
+        mortal: true,
+        preemptions: 1,
+        make: (port, me, pool) => new Doubling(memoryOf(port, me, pool), nativeOf(port)),
+      },
+      /never comes to an end|steps/i,
+    );
+  });
+
+  test('a monitor that nobody starts', () => {
+    class Silent extends Dispatcher {
+      override startMonitor(): void {}
+    }
+    fails(
+      {
+        workers: 2,
+        events: 2,
+        wakeAtHints: 100,
+        monitored: true,
+        dependent: true,
+        preemptions: 1,
+        make: (port, me, pool) => new Silent(memoryOf(port, me, pool), nativeOf(port)),
+      },
+      /so does the monitor/,
+    );
+  });
+});
