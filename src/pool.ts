@@ -11,7 +11,7 @@ import { Strands } from './reactor/strands.ts';
 import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Cause, Kind, kindOf, Trait } from './slots/record.ts';
-import { Flag, READY_NONE, Ready, State } from './slots/word.ts';
+import { Flag, Ready, State } from './slots/word.ts';
 import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
 import {
   addressesOf,
@@ -130,7 +130,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     if (result < 0) throw addError(fd, result);
     const registration = new Registration(this.#memory, this.#strands, fd, this.#memory.slots.generation(fd));
     const { events, kind } = application;
-    this.#strands.finish(fd, READY_NONE, events | Ready.ERR | Ready.HUP | Ready.RDHUP, false);
+    this.#strands.handOver(fd, events | Ready.ERR | Ready.HUP | Ready.RDHUP);
     // A connection opens now, not at its first event.
     if (kind === Kind.CONNECTION) this.#strands.request(fd, registration.generation, Flag.CONTROL);
     return registration;
@@ -273,7 +273,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       index,
       this.#memory.slots.generation(index),
     );
-    this.#strands.finish(index, READY_NONE, Ready.IN, false);
+    this.#strands.handOver(index, Ready.IN);
     return new Server(this.#memory, registration, address);
   }
 

@@ -10,7 +10,13 @@ export interface EventLoop {
   readonly backendFd: number;
   /** Milliseconds until the loop's next timer; -1 for none, 0 if immediates or closing handles wait. */
   timeoutMs(): number;
+  /** Requests under way: work of the thread pool, writes, connects, look-ups. */
+  readonly requests: number;
 }
+
+/** The public head of uv_loop_t: { data, active_handles, handle_queue[2], active_reqs.count, … }; the same in all of libuv 1. */
+const LOOP_HEAD_BYTES = 40;
+const ACTIVE_REQUESTS_WORD = 8;
 
 type Call = (...values: number[]) => number;
 
@@ -26,8 +32,12 @@ export function openEventLoop(): EventLoop | undefined {
     const loop = current(isolate);
     const timeout = library.func('int uv_backend_timeout(uintptr_t)') as Call;
     const backendFd = (library.func('int uv_backend_fd(uintptr_t)') as Call)(loop);
+    const head = new Int32Array(koffi.view(loop, LOOP_HEAD_BYTES));
     return {
       backendFd,
+      get requests() {
+        return head[ACTIVE_REQUESTS_WORD] ?? 0;
+      },
       timeoutMs: () => {
         // Inside an immediate's callback the loop still counts that immediate and would say 0. Making and clearing one
         // lets Node bring libuv's idle handle up to date (50 ns).

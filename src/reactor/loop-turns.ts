@@ -4,7 +4,7 @@
  * sleep on the pool alone while user code has something open.
  *
  * L1  Ticks and microtasks are run before every wait, and after each handler that returned a promise.
- * L2  "Open" means: a pending async handler, or more active resources than the thread had before the handler module was
+ * L2  "Open" means: a pending async handler, a request under way in libuv, or more active resources than the thread had before the handler module was
  *     loaded. (150 ns, asked only before a wait that follows user code.) Unreferenced timers and handles do not
  *     count; they get their turn while the worker is awake.
  * L3  While something is open the worker waits on an epoll set that holds libuv's backend descriptor too, for at most
@@ -61,7 +61,7 @@ export class LoopTurns {
   noteTurn(): void {
     this.#lastTurn = performance.now();
     this.#ranUserCode = true;
-    this.#open = this.pendingHandlers > 0 || process.getActiveResourcesInfo().length > this.#baseline;
+    this.#open = this.#look();
     this.#ranUserCode = false;
   }
 
@@ -70,7 +70,7 @@ export class LoopTurns {
     if (!this.#ranUserCode) return false;
     if (tickCallback === undefined) return true;
     tickCallback();
-    this.#open = this.pendingHandlers > 0 || process.getActiveResourcesInfo().length > this.#baseline;
+    this.#open = this.#look();
     if (this.#open) return true;
     this.#ranUserCode = false;
     return false;
@@ -81,6 +81,12 @@ export class LoopTurns {
     const gap = performance.now() - this.#lastTurn;
     if (gap >= LONGEST_GAP_MS) return true;
     return gap >= OPEN_GAP_MS && (this.#open || this.pendingHandlers > 0);
+  }
+
+  /** Not all requests are resources that Node lists: the crypto functions' are not. */
+  #look(): boolean {
+    if (this.pendingHandlers > 0 || (this.#loop?.requests ?? 0) > 0) return true;
+    return process.getActiveResourcesInfo().length > this.#baseline;
   }
 
   /** Whether user code has something open, as of the last look. */

@@ -40,6 +40,20 @@ export class Strands {
    * with `silent` none, until somebody asks. False if the caller was not the owner.
    */
   finish(index: number, leftover: number, wanted: number, silent: boolean): boolean {
+    return this.#finish(index, leftover, wanted, silent) !== Outcome.REFUSED;
+  }
+
+  /**
+   * Ends the turn of a registrar that is no worker. What came meanwhile, readiness or the end of the pool, is a hint
+   * that nobody in the pool knows of: the poller has delivered it to an active slot and sleeps again.
+   */
+  handOver(index: number, wanted: number): void {
+    if (this.#finish(index, READY_NONE, wanted, false) !== Outcome.PUSH) return;
+    this.#dispatcher.wakeForWork();
+    this.#dispatcher.startMonitor();
+  }
+
+  #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     const { slots, records, me } = this.#memory;
     let outcome: Outcome;
     if ((records.config(index) & Trait.EDGE) === 0) {
@@ -55,7 +69,7 @@ export class Strands {
       // A handler that settles in a turn of the event loop pushes while its worker takes no hints.
       this.#dispatcher.startMonitor();
     }
-    return outcome !== Outcome.REFUSED;
+    return outcome;
   }
 
   /** Asks something of a slot's owner: any thread, any time. False if the registration has ended. */

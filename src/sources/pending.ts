@@ -4,6 +4,7 @@
  */
 import { WorkerWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
+import { Cause, causeOf } from '../slots/record.ts';
 import { Flag, flagsOf } from '../slots/word.ts';
 
 /** A handle that an async handler holds. */
@@ -56,7 +57,10 @@ export class PendingHandlers {
   }
 
   #check(held: Held): void {
-    if ((flagsOf(this.#memory.slots.word(held.fd)) & Flag.FORCED) === 0 || this.#timers.has(held.fd)) return;
+    const { slots, records } = this.#memory;
+    if ((flagsOf(slots.word(held.fd)) & Flag.FORCED) === 0 || this.#timers.has(held.fd)) return;
+    // A drain lets handlers finish. If it takes too long, the pool asks again, with another cause.
+    if (causeOf(records.reason(held.fd)) === Cause.POOL_CLOSE) return;
     this.#limit(held);
     held.abort();
   }
