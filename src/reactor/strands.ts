@@ -4,7 +4,7 @@
  * the change to ARMED.
  */
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
-import { Config, Counter, Word } from '../slots/layout.ts';
+import { Config, Counter, Owner, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
@@ -21,11 +21,14 @@ export class Strands {
   readonly #dispatcher: Dispatcher;
   readonly #memory: PoolMemory;
   readonly #native: Native;
+  /** This thread is none of the pool's workers. */
+  readonly #outside: boolean;
 
   constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;
+    this.#outside = this.#memory.me >= Owner.MAIN;
   }
 
   /** Makes the kernel's registration of a slot that the caller has just taken. 0, or a negated errno. */
@@ -50,7 +53,11 @@ export class Strands {
     } else {
       outcome = slots.finish(index, me, leftover, wanted, silent);
     }
-    if (outcome === Outcome.PUSH) this.#dispatcher.push(index + 1);
+    if (outcome === Outcome.PUSH) {
+      // A worker looks at the ring next. Another thread does not, and all workers may sleep.
+      if (this.#outside) this.#dispatcher.pushAndWake(index);
+      else this.#dispatcher.push(index + 1);
+    }
     return outcome !== Outcome.REFUSED;
   }
 
