@@ -12,6 +12,8 @@ import { type Dispatcher, MonitorState } from './dispatcher.ts';
 const TICK_MS = 1;
 /** Idle ticks before it sleeps: below 100 ms, after which an idle pool makes no system call. */
 const IDLE_TICKS = 25;
+/** Ticks for which a hint that nobody seems to know of may wait before it counts as forgotten. */
+const UNNOTICED_TICKS = 10;
 const FOREVER = Number.POSITIVE_INFINITY;
 
 /** What the monitor saw at a tick. */
@@ -27,6 +29,7 @@ export class Monitor {
   readonly #memory: PoolMemory;
   /** Called when hints wait, nobody is parked and the limit has room: more threads would help. */
   readonly #onShort: () => void;
+  #unnoticed = 0;
 
   constructor(dispatcher: Dispatcher, onShort: () => void) {
     this.#dispatcher = dispatcher;
@@ -43,7 +46,8 @@ export class Monitor {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
       const now = this.#look();
-      if (stuck(before, now)) this.#rescue();
+      if (stuck(before, now)) this.#rescue(now.head);
+      else this.#unnoticed = 0;
       before = now;
       idle = now.hints || this.#dispatcher.runnable.bits !== 0 ? 0 : idle + 1;
       if (idle > IDLE_TICKS) {
@@ -57,15 +61,25 @@ export class Monitor {
     return { hints: this.#dispatcher.hasWork(), head: this.#memory.ring.headPosition };
   }
 
-  #rescue(): void {
+  #rescue(head: number): void {
     const { runnable, lot, concurrency, pollerWaits } = this.#dispatcher;
     const { port } = this.#memory;
-    // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that.
-    if (runnable.bits === 0 && pollerWaits && port.load(Word.SEARCHER) === 0)
+    // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that. Either its pusher has
+    // not come to the waking yet (it may have lost its CPU in between), or a wake-up was lost; time tells which.
+    if (runnable.bits === 0 && pollerWaits && port.load(Word.SEARCHER) === 0 && this.#lies(head)) {
+      if (++this.#unnoticed < UNNOTICED_TICKS) return;
       this.#memory.count(Counter.RESCUED);
+    }
+    this.#unnoticed = 0;
     if (runnable.size >= concurrency) return;
     if (lot.wakeNewest() || this.#dispatcher.kickPoller()) this.#memory.count(Counter.WAKES_SENT);
     else if (runnable.size < Math.min(concurrency, this.#memory.config(Config.MAX_THREADS))) this.#onShort();
+  }
+
+  /** Look again: in the meantime somebody may have taken the hint, run it and gone to sleep. */
+  #lies(head: number): boolean {
+    const now = this.#look();
+    return now.hints && now.head === head;
   }
 
   #sleep(): void {
