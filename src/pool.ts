@@ -125,9 +125,10 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const application = resolveAdd(options, this.#entries);
     const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
     this.#checkFd(fd);
-    if (nonBlocking) this.#native.setNonBlocking(fd);
     const result = this.#registrar.register(fd, application);
     if (result < 0) throw addError(fd, result);
+    // Not before it is certain that the fd is ours to change; its first handler starts after finish() at the earliest.
+    if (nonBlocking) this.#native.setNonBlocking(fd);
     const registration = new Registration(this.#memory, this.#strands, fd, this.#memory.slots.generation(fd));
     const { events, kind } = application;
     this.#strands.handOver(fd, events | Ready.ERR | Ready.HUP | Ready.RDHUP);

@@ -3,7 +3,7 @@ import { makeError, show } from '../errors.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { SlotWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, eventsOf, MAX_DETAIL } from '../slots/record.ts';
+import { Cause, eventsOf, MAX_DETAIL, type SlotRecords } from '../slots/record.ts';
 import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
 
 export type EventName = 'in' | 'out' | 'pri';
@@ -66,7 +66,7 @@ export class Registration {
    */
   modify(change: { readonly events: readonly EventName[] }): void {
     const bits = parseEvents(change.events);
-    this.#ask(this.#memory.records.askEvents(this.fd, this.generation, bits));
+    this.#ask((records) => records.askEvents(this.fd, this.generation, bits));
   }
 
   /**
@@ -75,12 +75,12 @@ export class Registration {
    * @throws ERR_WAKEONE_STALE_REGISTRATION
    */
   disable(): void {
-    this.#ask(this.#memory.records.askDisabled(this.fd, this.generation, true));
+    this.#ask((records) => records.askDisabled(this.fd, this.generation, true));
   }
 
   /** Ends `disable()`, and re-arms after a delivery that was not re-armed by its handler. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION */
   enable(): void {
-    this.#ask(this.#memory.records.askDisabled(this.fd, this.generation, false));
+    this.#ask((records) => records.askDisabled(this.fd, this.generation, false));
   }
 
   /**
@@ -115,7 +115,8 @@ export class Registration {
   async ended(): Promise<void> {
     const { words, layout, slots } = this.#memory;
     const at = layout.slot(this.fd) + SlotWord.GENERATION;
-    while (slots.generation(this.fd) === this.generation) {
+    // A free slot that still has this generation was never registered with it: there is no end to wait for.
+    while (slots.generation(this.fd) === this.generation && slots.state(this.fd) !== State.FREE) {
       const { value } = Atomics.waitAsync(words, at, this.generation);
       await value;
     }
@@ -127,8 +128,10 @@ export class Registration {
     }
   }
 
-  #ask(accepted: boolean): void {
-    if (accepted && this.active && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
+  #ask(change: (records: SlotRecords) => boolean): void {
+    // The mailbox knows 13 bits of the generation, `active` all of them: so it is asked first.
+    const asked = this.active && change(this.#memory.records);
+    if (asked && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
     throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
   }
 }

@@ -138,8 +138,11 @@ export class ParkingLot {
     while (rest !== 0) {
       const member = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
-      if (this.stateOf(member) === ParkState.AWAKE) continue;
-      if ((this.#port.load(this.#place.parked) & (1 << member)) !== 0) continue;
+      const sleeps = this.stateOf(member);
+      if (sleeps === ParkState.AWAKE) continue;
+      // A NOTIFIED member counts whether it has its bit or not: the next waker would take it for told, and not kick it.
+      const isParked = (this.#port.load(this.#place.parked) & (1 << member)) !== 0;
+      if (sleeps !== ParkState.NOTIFIED && isParked) continue;
       // Chosen, and perhaps not told; or between the two stores of announce(). Told again, it wakes for nothing (P3).
       this.#port.store(this.#stateOf(member), ParkState.NOTIFIED);
       this.#port.notify(this.#stateOf(member), 1);
