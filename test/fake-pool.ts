@@ -1,6 +1,7 @@
 /** A pool without threads: its shared memory and the pieces of the reactor over the fake kernel, for tests of one piece. */
 import { FakeNative, type FakeOptions } from '../src/native/fake.ts';
-import { Dispatcher, OwnEvent } from '../src/reactor/dispatcher.ts';
+import { Epoll, EpollOp } from '../src/native/index.ts';
+import { Dispatcher, OwnEvent, type PoolDispatcher } from '../src/reactor/dispatcher.ts';
 import { LoopTurns } from '../src/reactor/loop-turns.ts';
 import { Strands } from '../src/reactor/strands.ts';
 import { Config, type Counter, Owner, WorkerWord } from '../src/slots/layout.ts';
@@ -24,7 +25,7 @@ export type FakePoolOptions = {
 /** What one thread of a pool has. */
 export type Member = {
   readonly memory: PoolMemory;
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: PoolDispatcher;
   readonly strands: Strands;
   readonly registrar: Registrar;
 };
@@ -43,7 +44,7 @@ export type FakePool = Member & {
 };
 
 function memberOf(memory: PoolMemory, native: FakeNative): Member {
-  const dispatcher = new Dispatcher(memory, native);
+  const dispatcher: PoolDispatcher = new Dispatcher(memory, native);
   const strands = new Strands(dispatcher);
   return { memory, dispatcher, strands, registrar: new Registrar(memory, strands, native) };
 }
@@ -74,8 +75,8 @@ export function makeFakePool(options: FakePoolOptions = {}): FakePool {
     memory.words[memory.layout.worker(worker) + WorkerWord.EVENT_FD] = fd;
   }
   const own = memberOf(memory, native);
-  own.dispatcher.watchOwn(wake, true, OwnEvent.WAKE);
-  own.dispatcher.watchOwn(stop, false, OwnEvent.STOP);
+  native.epollControl(epoll, EpollOp.ADD, wake, Epoll.IN | Epoll.EDGE, OwnEvent.WAKE, 0);
+  native.epollControl(epoll, EpollOp.ADD, stop, Epoll.IN, OwnEvent.STOP, 0);
   const counters = new Float64Array(memory.buffers.control, 0, memory.layout.counters(1));
   return {
     ...own,

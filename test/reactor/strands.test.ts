@@ -12,6 +12,8 @@ import { armed, connectionFd, type FakePool, makeFakePool, rawFd, takeAll } from
 
 const edgeFd = { ...rawFd, traits: Trait.EDGE };
 const ownedFd = { ...rawFd, traits: Trait.OWN };
+/** As the pool's own connections: nobody else knows the number. */
+const ownStream = { ...rawFd, traits: Trait.OWN | Trait.STREAM };
 
 let pool: FakePool;
 let fd: number;
@@ -223,13 +225,36 @@ describe('the end', () => {
   });
 
   test('owned: the generation is over before the number is closed, and the slot is free only after', () => {
-    armed(pool, fd, ownedFd);
+    armed(pool, fd, ownStream);
     claim();
     pool.strands.beginEnd(fd);
     const seen = watchCalls();
     pool.strands.end(fd, false);
     expect(seen).toEqual([{ call: 'close', state: State.CLOSING, generation: 1 }]);
     expect(pool.native.openFds).not.toContain(fd);
+    expect(pool.memory.slots.state(fd)).toBe(State.FREE);
+  });
+
+  test('owned, from the app: only what the kernel still knows as ours is closed', () => {
+    armed(pool, fd, ownedFd);
+    claim();
+    pool.strands.beginEnd(fd);
+    const seen = watchCalls();
+    pool.strands.end(fd, false);
+    expect(seen).toMatchObject([
+      { call: 'epollControl', op: EpollOp.DEL, state: State.CLOSING, generation: 0 },
+      { call: 'close', state: State.CLOSING, generation: 1 },
+    ]);
+    const source = pool.native.eventfd();
+    expect(source).toBe(fd);
+    armed(pool, fd, ownedFd);
+    claim();
+    pool.strands.beginEnd(fd);
+    // Behind our back: the number is another file's now.
+    pool.native.close(fd);
+    expect(pool.native.socketStream('IPv4')).toBe(fd);
+    pool.strands.end(fd, false);
+    expect(pool.native.openFds).toContain(fd);
     expect(pool.memory.slots.state(fd)).toBe(State.FREE);
   });
 

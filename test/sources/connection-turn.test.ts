@@ -122,7 +122,7 @@ describe('reading', () => {
 
   test('a signal ends the read, not the readiness', () => {
     peerWrites('x');
-    pool.native.failNext('read', Errno.EINTR);
+    pool.native.failNext('receive', Errno.EINTR);
     begin(Ready.IN);
     expect(turn.read()).toBe(false);
     expect(turn.bits & Ready.IN).toBe(Ready.IN);
@@ -144,11 +144,24 @@ describe('reading', () => {
   });
 
   test('a failed read is the failure, with its system call', () => {
-    pool.native.failNext('read', Errno.ECONNRESET);
+    pool.native.failNext('receive', Errno.ECONNRESET);
     begin(Ready.IN | Ready.ERR);
     expect(turn.read()).toBe(false);
     expect(turn.failure).toMatchObject({ thrown: false, error: { code: 'ECONNRESET', syscall: 'read', fd } });
     expect(turn.bits).toBe(0);
+  });
+
+  test('a view of the input is never that of earlier input', () => {
+    begin(Ready.IN);
+    for (const text of ['one', 'two', 'three', 'six', '']) {
+      if (text !== '') peerWrites(text);
+      expect(turn.read()).toBe(text !== '');
+      expect(turn.input.toString()).toBe(text);
+      turn.consume(1);
+      expect(turn.input.toString()).toBe(text.slice(1));
+      turn.consume(text.length);
+      expect(turn.input).toHaveLength(0);
+    }
   });
 
   test('an unread rest comes before newer input', () => {
@@ -241,13 +254,13 @@ describe('writing', () => {
   });
 
   test('a signal is no failure: the write is made again', () => {
-    pool.native.failNext('write', Errno.EINTR, Errno.EINTR);
+    pool.native.failNext('send', Errno.EINTR, Errno.EINTR);
     expect(turn.write('hello')).toBe(true);
     expect(peerReads().toString()).toBe('hello');
   });
 
   test('EAGAIN keeps everything', () => {
-    pool.native.failNext('write', Errno.EAGAIN);
+    pool.native.failNext('send', Errno.EAGAIN);
     begin(Ready.OUT);
     turn.write('hello');
     expect(turn.outputLength).toBe(5);
@@ -297,7 +310,7 @@ describe('writing', () => {
     turn.read();
     const addresses: unknown[] = [];
     pool.native.onCall = (call, ...values) => {
-      if (call === 'write') addresses.push(values[1]);
+      if (call === 'send') addresses.push(values[1]);
     };
     turn.write(turn.input.subarray(5));
     expect(peerReads().toString()).toBe('me');
@@ -311,7 +324,7 @@ describe('writing', () => {
     turn.keepInput();
     const addresses: unknown[] = [];
     pool.native.onCall = (call, ...values) => {
-      if (call === 'write') addresses.push(values[1]);
+      if (call === 'send') addresses.push(values[1]);
     };
     turn.write(turn.input);
     expect(peerReads().toString()).toBe('echo me');
@@ -319,7 +332,7 @@ describe('writing', () => {
   });
 
   test('the bytes may be reused when write() returns', () => {
-    pool.native.failNext('write', Errno.EAGAIN);
+    pool.native.failNext('send', Errno.EAGAIN);
     const bytes = Buffer.from('keep this');
     turn.write(bytes);
     bytes.fill(0);
@@ -340,6 +353,17 @@ describe('writing', () => {
     turn.flush();
     expect(peerReads().toString()).toBe('echo me');
   });
+});
+
+test('a descriptor that may be no socket is read and written, not received and sent', () => {
+  open(CAPACITY, Trait.EDGE);
+  peerWrites('hello');
+  const calls: string[] = [];
+  pool.native.onCall = (call) => calls.push(call);
+  begin(Ready.IN | Ready.OUT);
+  expect(turn.read()).toBe(true);
+  expect(turn.write('answer')).toBe(true);
+  expect(calls).toEqual(['read', 'write']);
 });
 
 describe('flushing', () => {
@@ -381,7 +405,7 @@ describe('flushing', () => {
   });
 
   test('short writes lose nothing', () => {
-    pool.native.limitNext('write', 1, 2, 3, 0, 5);
+    pool.native.limitNext('send', 1, 2, 3, 0, 5);
     turn.write(pattern(100));
     for (let round = 0; round < 10 && turn.hasOutput; round++) turn.flush();
     expect(peerReads()).toEqual(pattern(100));
