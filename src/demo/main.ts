@@ -22,13 +22,14 @@ async function main(options: DemoOptions): Promise<void> {
       await pool.destroy();
       throw error;
     });
+  // Before the ready line: who has read it may send a signal at once.
+  endOnSignals(pool);
   announce(options, pool, server);
   if (options.statsIntervalMs > 0) {
     setInterval(() => {
       console.log(options.json ? JSON.stringify({ stats: pool.stats() }) : summary(pool));
     }, options.statsIntervalMs).unref();
   }
-  endOnSignals(pool);
 }
 
 function announce(options: DemoOptions, pool: Pool, server: Server): void {

@@ -12,6 +12,7 @@ import { EpollFile, writeEvents } from './fake-epoll.ts';
 import { EventFile, type FakeFile, PipeReader, PipeWriter, RegularFile } from './fake-files.ts';
 import { FakeMemory } from './fake-memory.ts';
 import { FakeNetwork } from './fake-network.ts';
+import { type FakeCall, FakeScript, type FakeTransfer } from './fake-script.ts';
 import { type Family, StreamSocket } from './fake-sockets.ts';
 import { FakeTable } from './fake-table.ts';
 
@@ -21,11 +22,7 @@ const O_NONBLOCK = 0o4000;
 const THREAD_ID = 1;
 const ONE = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 
-/** Calls that can be made to fail. */
-export type FakeCall = Exclude<
-  keyof Native,
-  'events' | 'memory' | 'adopt' | 'threadId' | 'openFilesLimit' | 'setNonBlocking'
->;
+export type { FakeCall } from './fake-script.ts';
 
 export type FakeOptions = {
   readonly maxOpenFiles?: number;
@@ -35,34 +32,19 @@ export type FakeOptions = {
   readonly events?: EventShape;
 };
 
-export class FakeNative implements Native {
+export class FakeNative extends FakeScript implements Native {
   readonly events: EventShape;
-  /** Called before each call that can be made to fail, with its arguments. */
-  onCall: ((call: FakeCall, ...values: readonly unknown[]) => void) | undefined;
-  /** Called when a wait finds nothing and would block. */
-  onWait: ((timeoutMs: number) => void) | undefined;
   readonly #capacity: number;
   readonly #table: FakeTable;
   readonly #network: FakeNetwork;
   readonly #memory = new FakeMemory();
-  readonly #failures = new Map<FakeCall, number[]>();
-  readonly #limits = new Map<FakeCall, number[]>();
 
   constructor(options: FakeOptions = {}) {
+    super();
     this.events = options.events ?? { stride: 3, index: 1, generation: 2 };
     this.#capacity = options.capacity ?? 64 * 1024;
     this.#table = new FakeTable(options.firstFd ?? 3, options.maxOpenFiles ?? 1024);
     this.#network = new FakeNetwork(this.#capacity);
-  }
-
-  /** Lets the next calls of `call` fail, one per errno, and do nothing else. */
-  failNext(call: FakeCall, ...errnos: number[]): void {
-    this.#failures.set(call, [...(this.#failures.get(call) ?? []), ...errnos]);
-  }
-
-  /** Lets the next reads or writes move at most so many bytes, one limit per call. */
-  limitNext(call: 'read' | 'write', ...bytes: number[]): void {
-    this.#limits.set(call, [...(this.#limits.get(call) ?? []), ...bytes]);
   }
 
   /** RLIMIT_NOFILE: numbers from here on are EMFILE. */
@@ -107,7 +89,7 @@ export class FakeNative implements Native {
   }
 
   epollCreate(): number {
-    return this.#enter('epollCreate') || this.#table.open(new EpollFile());
+    return this.enter('epollCreate') || this.#table.open(new EpollFile());
   }
 
   epollControl(
@@ -118,7 +100,7 @@ export class FakeNative implements Native {
     index: number,
     generation: number,
   ): number {
-    const failed = this.#enter('epollControl', set, op, fd, bits, index, generation);
+    const failed = this.enter('epollControl', set, op, fd, bits, index, generation);
     if (failed !== 0) return failed;
     const epoll = this.#table.get(set);
     const file = this.#table.get(fd);
@@ -129,7 +111,7 @@ export class FakeNative implements Native {
   }
 
   epollWait(set: number, address: number, max: number, timeoutMs: number): number {
-    const failed = this.#enter('epollWait', set, address, max, timeoutMs);
+    const failed = this.enter('epollWait', set, address, max, timeoutMs);
     if (failed !== 0) return failed;
     if (max <= 0) return Errno.EINVAL;
     const epoll = this.#table.get(set);
@@ -148,15 +130,15 @@ export class FakeNative implements Native {
   }
 
   eventfd(): number {
-    return this.#enter('eventfd') || this.#table.open(new EventFile());
+    return this.enter('eventfd') || this.#table.open(new EventFile());
   }
 
   signal(eventfd: number): number {
-    return this.#enter('signal', eventfd) || (this.#table.get(eventfd)?.write(ONE) ?? Errno.EBADF);
+    return this.enter('signal', eventfd) || (this.#table.get(eventfd)?.write(ONE) ?? Errno.EBADF);
   }
 
   socketStream(family: Family): number {
-    return this.#enter('socketStream', family) || this.#table.open(this.#network.socket(family));
+    return this.enter('socketStream', family) || this.#table.open(this.#network.socket(family));
   }
 
   bind(fd: number, address: SocketAddress): number {
@@ -237,7 +219,7 @@ export class FakeNative implements Native {
   }
 
   close(fd: number): number {
-    const failed = this.#enter('close', fd);
+    const failed = this.enter('close', fd);
     if (failed !== 0) return failed;
     const file = this.#table.close(fd);
     if (file instanceof StreamSocket && file.references === 0) this.#network.forget(file);
@@ -247,7 +229,7 @@ export class FakeNative implements Native {
   statusFlags(fd: number): number {
     const file = this.#table.get(fd);
     const flags = file === undefined ? Errno.EBADF : file.access | (file.nonBlocking ? O_NONBLOCK : 0);
-    return this.#enter('statusFlags', fd) || flags;
+    return this.enter('statusFlags', fd) || flags;
   }
 
   setNonBlocking(fd: number): number {
@@ -258,7 +240,7 @@ export class FakeNative implements Native {
   }
 
   duplicate(fd: number, lowest: number): number {
-    const failed = this.#enter('duplicate', fd, lowest);
+    const failed = this.enter('duplicate', fd, lowest);
     if (failed !== 0) return failed;
     const file = this.#table.get(fd);
     if (file === undefined) return Errno.EBADF;
@@ -273,13 +255,8 @@ export class FakeNative implements Native {
     return this.#table.limit;
   }
 
-  #enter(call: FakeCall, ...values: readonly unknown[]): number {
-    this.onCall?.(call, ...values);
-    return this.#failures.get(call)?.shift() ?? 0;
-  }
-
   #onSocket<T>(call: FakeCall, fd: number, act: (socket: StreamSocket) => T): T | number {
-    const failed = this.#enter(call, fd);
+    const failed = this.enter(call, fd);
     if (failed !== 0) return failed;
     const file = this.#table.get(fd);
     if (file === undefined) return Errno.EBADF;
@@ -287,19 +264,21 @@ export class FakeNative implements Native {
   }
 
   #move(
-    call: 'read' | 'write' | 'receive' | 'send',
+    call: FakeTransfer,
     fd: number,
     address: number,
     length: number,
     act: (file: FakeFile, bytes: Uint8Array) => number,
   ): number {
-    const failed = this.#enter(call, fd, address, length);
+    const failed = this.enter(call, fd, address, length);
     if (failed !== 0) return failed;
     const file = this.#table.get(fd);
     if (file === undefined) return Errno.EBADF;
+    const socketsOnly = call === 'receive' || call === 'send';
+    if (socketsOnly && !(file instanceof StreamSocket)) return Errno.ENOTSOCK;
     const bytes = this.#memory.at(address, length);
     if (bytes === undefined) return EFAULT;
-    const most = this.#limits.get(call)?.shift() ?? length;
+    const most = this.limit(call, length);
     const result = act(file, bytes.subarray(0, most));
     if (result === Errno.EAGAIN && !file.nonBlocking) throw new Error(`fake: ${call} would block for ever`);
     return result;

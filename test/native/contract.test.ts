@@ -141,6 +141,15 @@ describe.each(kernels)('on %s', (_, boot) => {
       expect(m.write(writer, 'x')).toBe(Errno.EPIPE);
     });
 
+    test('is no socket: nothing can be received from it or sent to it', () => {
+      const [reader, writer] = m.pipe();
+      const { address } = m.native.memory(8);
+      m.write(writer, 'x');
+      expect(m.native.receive(reader, address, 8)).toBe(Errno.ENOTSOCK);
+      expect(m.native.send(writer, address, 8)).toBe(Errno.ENOTSOCK);
+      expect(m.native.receive(-1, address, 8)).toBe(Errno.EBADF);
+    });
+
     test('its ends go one way only', () => {
       const [reader, writer] = m.pipe();
       expect(m.write(reader, 'x')).toBe(Errno.EBADF);
@@ -483,6 +492,23 @@ describe.each(kernels)('on %s', (_, boot) => {
       m.write(server, 'back');
       m.ready(client, IN);
       expect(m.read(client)).toBe('back');
+    });
+
+    test('receive and send do as read and write, and EPIPE raises no signal', () => {
+      const { client, server } = connection();
+      const region = m.native.memory(8);
+      region.bytes.set(Buffer.from('12345678'));
+      expect(m.native.send(client, region.address, 8)).toBe(8);
+      m.ready(server, IN);
+      region.bytes.fill(0);
+      expect(m.native.receive(server, region.address, 5)).toBe(5);
+      expect(Buffer.from(region.bytes.slice(0, 5)).toString()).toBe('12345');
+      expect(m.read(server)).toBe('678');
+      expect(m.native.receive(server, region.address, 5)).toBe(Errno.EAGAIN);
+      m.native.shutdown(server, Shutdown.WRITE);
+      expect(m.native.send(server, region.address, 8)).toBe(Errno.EPIPE);
+      m.ready(client, RDHUP);
+      expect(m.native.receive(client, region.address, 8)).toBe(0);
     });
 
     test('a writer that was refused hears OUT when the reader has made room', () => {
