@@ -160,9 +160,14 @@ export class Dispatcher<
     return hint >= this.#firstPollHint;
   }
 
+  /** The poll hint that is valid now. */
+  get pollHint(): number {
+    return this.#firstPollHint + validOf(this.memory.port.load(Word.POLLER));
+  }
+
   /** Pushes the first poll hint. Once, by who makes the pool. */
   begin(): void {
-    this.push(this.#firstPollHint);
+    this.push(this.pollHint);
   }
 
   /** Claims the poll hint that the caller has taken. False if another has taken its place: then it is dropped. */
@@ -185,9 +190,9 @@ export class Dispatcher<
 
   /** Puts the poll hint back at the tail. Its holder, or the supervisor of a dead one. */
   releasePoll(): void {
-    const valid = validOf(this.memory.port.load(Word.POLLER));
-    this.memory.port.store(Word.POLLER, valid << VALID_SHIFT);
-    this.push(this.#firstPollHint + valid);
+    // The hint that was held: once it is not, the supervisor may make another one valid.
+    const held = this.memory.port.and(Word.POLLER, ~(POLLER_WAITS | HOLDER_MASK));
+    this.push(this.#firstPollHint + validOf(held));
   }
 
   /**

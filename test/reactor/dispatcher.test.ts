@@ -62,7 +62,7 @@ describe('work that was pushed', () => {
 
   test('prefers a parked worker to the poller in the kernel', () => {
     const pool = makeFakePool();
-    pool.dispatcher.claimPoll();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
     pool.dispatcher.announceWait();
     park(pool, 1);
     pool.dispatcher.wakeForWork();
@@ -72,7 +72,7 @@ describe('work that was pushed', () => {
 
   test('kicks the poller, once, when nobody is parked', () => {
     const pool = makeFakePool();
-    pool.dispatcher.claimPoll();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
     pool.dispatcher.announceWait();
     pool.dispatcher.wakeForWork();
     pool.dispatcher.wakeForWork();
@@ -85,7 +85,7 @@ describe('work that was pushed', () => {
     const pool = makeFakePool();
     const calls: string[] = [];
     pool.native.onCall = (call) => calls.push(call);
-    pool.dispatcher.claimPoll();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
     pool.dispatcher.wakeForWork();
     expect(calls).toEqual([]);
   });
@@ -103,14 +103,14 @@ describe('the poll hint', () => {
   test('is claimed by one', () => {
     const pool = makeFakePool();
     const other = pool.member(1);
-    expect(pool.dispatcher.claimPoll()).toBe(true);
-    expect(other.dispatcher.claimPoll()).toBe(false);
+    expect(pool.dispatcher.claimPoll(pool.dispatcher.pollHint)).toBe(true);
+    expect(other.dispatcher.claimPoll(other.dispatcher.pollHint)).toBe(false);
     expect(other.dispatcher.pollHolder).toBe(pool.memory.me);
   });
 
   test('goes to the tail when it is put back', () => {
     const pool = makeFakePool();
-    pool.dispatcher.claimPoll();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
     pool.dispatcher.push(5);
     pool.dispatcher.releasePoll();
     pool.dispatcher.push(6);
@@ -121,7 +121,7 @@ describe('the poll hint', () => {
   test('a poller that does not wait is not kicked', () => {
     const pool = makeFakePool();
     expect(pool.dispatcher.kickPoller()).toBe(false);
-    pool.dispatcher.claimPoll();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
     expect(pool.dispatcher.kickPoller()).toBe(false);
     pool.dispatcher.announceWait();
     expect(pool.dispatcher.kickPoller()).toBe(true);
@@ -186,7 +186,7 @@ describe('calling for attention', () => {
 
   test('kicks it if it is the poller in the kernel', () => {
     const pool = makeFakePool();
-    pool.dispatcher.claimPoll();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
     pool.dispatcher.announceWait();
     pool.dispatcher.callAttention(1);
     expect(signals(pool, pool.wake)).toBe(0);
