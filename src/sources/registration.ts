@@ -87,6 +87,7 @@ export class Registration {
    * Forces one last delivery, after which the registration is over: `close` for connections, an event with `last` for
    * bare descriptors, with the reason `{ type: 'teardown', detail }`. Any thread, any number of times, also while the
    * handler runs (which is not interrupted). Resolves when the last delivery is over; at once if it is over already.
+   * A handler of the same registration must not wait for it: it would wait for itself, until its grace time is over.
    * @param detail an application's number, 0 to 65535
    * @throws ERR_WAKEONE_INVALID_ARGUMENT
    */

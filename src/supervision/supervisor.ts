@@ -71,18 +71,30 @@ export class Supervisor {
     return entries ?? [];
   }
 
-  /** One more worker, if there may be one. */
+  /** One more worker, if there may be one. One that cannot be started is tried again, later and later. */
   grow(): void {
-    if (this.#stopping) return;
-    for (let worker = 0; worker < this.#options.maxThreads; worker++) {
-      if (!this.#alive.has(worker)) {
-        void this.#startWorker(worker).then(
-          () => this.#threads.unref(),
-          () => {},
-        );
-        return;
-      }
-    }
+    const worker = this.#vacancy();
+    if (worker === undefined) return;
+    this.#startWorker(worker).then(
+      () => this.#threads.unref(),
+      (error: unknown) => {
+        if (this.#stopping) return;
+        this.#events.onWorkerExit(worker, error);
+        this.#growLater();
+      },
+    );
+  }
+
+  #vacancy(): number | undefined {
+    if (this.#stopping) return undefined;
+    for (let worker = 0; worker < this.#options.maxThreads; worker++)
+      if (!this.#alive.has(worker)) return worker;
+    return undefined;
+  }
+
+  #growLater(): void {
+    setTimeout(() => this.grow(), this.#backoffMs).unref();
+    this.#backoffMs = Math.min(2 * this.#backoffMs, LAST_BACKOFF_MS);
   }
 
   /** Tells every thread to end, without waiting. Safe in an exit hook. */
@@ -117,16 +129,18 @@ export class Supervisor {
     const { handlers, workerData } = this.#options;
     return new Promise((resolve, reject) => {
       let ready = false;
+      let readyAt = 0;
       let exited: Promise<unknown> = Promise.resolve();
       port1.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
           ready = true;
+          readyAt = performance.now();
           // A thread is dead when its `exit` event was seen: before that it may still run instructions.
           const thread = this.#threads.thread(message.threadId);
           exited = new Promise((gone) => thread?.once('exit', gone));
-          this.#backoffMs = FIRST_BACKOFF_MS;
           resolve(message.entries);
         } else if (message.type === 'failed') {
+          this.#alive.delete(worker);
           reject(this.#loadFailure(message.why));
         } else {
           this.#events.onMessage(message);
@@ -135,8 +149,13 @@ export class Supervisor {
       port1.unref();
       const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
       this.#track(REACTOR_FILE, data, port1, port2, (error) => {
-        if (!ready) reject(this.#loadFailure(error));
-        if (error !== undefined) void this.#bury(worker, error, exited);
+        if (!ready) {
+          this.#alive.delete(worker);
+          reject(this.#loadFailure(error));
+        } else if (error !== undefined) {
+          if (performance.now() - readyAt > LAST_BACKOFF_MS) this.#backoffMs = FIRST_BACKOFF_MS;
+          void this.#bury(worker, error, exited);
+        }
       });
     });
   }
@@ -176,8 +195,7 @@ export class Supervisor {
       worker,
       makeErrorFrom(error, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(error)),
     );
-    setTimeout(() => this.grow(), this.#backoffMs);
-    this.#backoffMs = Math.min(2 * this.#backoffMs, LAST_BACKOFF_MS);
+    this.#growLater();
   }
 
   #loadFailure(why: unknown): Error {
