@@ -19,18 +19,20 @@ const below = [
   'supervision',
   'errors',
   'options',
+  'abort',
 ];
 
 // Unit (folder or file directly in src) -> units that it may import.
 const allowed = {
   errors: [],
   options: ['errors'],
+  abort: ['errors'],
   native: ['errors'],
   sync: ['errors'],
   slots: ['sync', 'native', 'errors', 'options'],
   observe: ['slots', 'sync', 'errors', 'options'],
   reactor: ['slots', 'sync', 'native', 'observe', 'errors', 'options'],
-  sources: ['reactor', 'slots', 'sync', 'native', 'observe', 'errors', 'options'],
+  sources: ['abort', 'reactor', 'slots', 'sync', 'native', 'observe', 'errors', 'options'],
   supervision: ['reactor', 'slots', 'sync', 'native', 'observe', 'errors', 'options'],
   pool: below,
   worker: [...below, 'pool'],

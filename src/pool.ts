@@ -1,6 +1,7 @@
 /** The pool: what the app's thread holds. */
 import { EventEmitter } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
+import { untilAborted } from './abort.ts';
 import { makeError, makeErrorFrom, show, SystemError } from './errors.ts';
 import { type Native, openNative } from './native/index.ts';
 import { type PoolStats, snapshot } from './observe/snapshot.ts';
@@ -30,6 +31,8 @@ import { Supervisor } from './supervision/supervisor.ts';
 export type CloseOptions = {
   /** After this time what is left is destroyed. Default 30,000. */
   readonly timeoutMs?: number;
+  /** Its abort destroys what is left, as the end of the time does. */
+  readonly signal?: AbortSignal;
 };
 
 /** Events that a pool emits. */
@@ -181,7 +184,12 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   close(options: CloseOptions = {}): Promise<void> {
     const timeoutMs = checkTimeout(options.timeoutMs, DEFAULT_CLOSE_MS);
     this.#closing ??= this.#end(timeoutMs);
-    return this.#closing;
+    const { signal } = options;
+    if (signal === undefined) return this.#closing;
+    const destroy = (): void => void this.destroy();
+    if (signal.aborted) destroy();
+    else signal.addEventListener('abort', destroy, { once: true });
+    return this.#closing.finally(() => signal.removeEventListener('abort', destroy));
   }
 
   /**
@@ -344,27 +352,12 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
   if (signal?.aborted === true) throw makeErrorFrom(signal.reason, 'ERR_WAKEONE_ABORTED', 'createPool()');
   const pool = new Pool(resolved, native);
   try {
-    await untilAborted(pool.start(), signal);
+    await untilAborted(pool.start(), signal, 'createPool()');
   } catch (error) {
     await pool.destroy();
     throw error;
   }
   return pool;
-}
-
-async function untilAborted(started: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return started;
-  let abort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(makeErrorFrom(signal.reason, 'ERR_WAKEONE_ABORTED', 'createPool()'));
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    await Promise.race([started, aborted]);
-  } finally {
-    if (abort !== undefined) signal.removeEventListener('abort', abort);
-    started.catch(() => {});
-  }
 }
 
 async function within(done: Promise<void>, timeoutMs: number): Promise<void> {

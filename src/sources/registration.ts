@@ -1,4 +1,5 @@
 /** A registration as users hold it: in the main thread or in a worker, the same operations. */
+import { untilAborted } from '../abort.ts';
 import { makeError, show } from '../errors.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { SlotWord } from '../slots/layout.ts';
@@ -89,9 +90,10 @@ export class Registration {
    * handler runs (which is not interrupted). Resolves when the last delivery is over; at once if it is over already.
    * A handler of the same registration must not wait for it: it would wait for itself, until its grace time is over.
    * @param detail an application's number, 0 to 65535
-   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   * @param options.signal gives up waiting, not the teardown
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_ABORTED
    */
-  async teardown(detail = 0): Promise<void> {
+  async teardown(detail = 0, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (!Number.isInteger(detail) || detail < 0 || detail > MAX_DETAIL) {
       throw makeError(
         'ERR_WAKEONE_INVALID_ARGUMENT',
@@ -101,7 +103,7 @@ export class Registration {
       );
     }
     this.force(Cause.TEARDOWN, detail);
-    await this.ended();
+    await untilAborted(this.ended(), options.signal, 'teardown()');
   }
 
   /** Asks for the end without waiting for it. Any thread. */
