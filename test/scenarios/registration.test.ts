@@ -8,6 +8,7 @@ import { Epoll, EpollOp } from '../../src/native/index.ts';
 import {
   blockSignal,
   connect,
+  duplicateOnto,
   pidfd,
   pipe,
   pty,
@@ -164,12 +165,9 @@ describe.each(MODES)('a registration in %s mode', (mode) => {
         }
         expect(probe.count + probe.last).toBe(0);
         // The number is free for another file.
-        const spare = world.eventfd();
-        world.close(fd);
-        const [again] = world.keep(world.native.duplicate(spare, fd));
-        expect(again).toBe(fd);
-        const { probe: next } = world.add(again, { handler: 'drain', mode });
-        world.fire(again);
+        duplicateOnto(world.eventfd(), fd);
+        const { probe: next } = world.add(fd, { handler: 'drain', mode });
+        world.fire(fd);
         await world.until(() => next.bytes === 8, 'the number works with another file');
       }
       expect(world.pool.stats().registered).toBe(registered + files.length);

@@ -76,8 +76,12 @@ function noteEvent(block, event) {
   }
 }
 
-/** Wraps a handler's body with the notes. The last delivery has no body of its own. */
-function probed(body) {
+/**
+ * Wraps a handler's body with the notes.
+ * @param {(event: any, block: number) => unknown} body
+ * @param {((event: any, block: number) => unknown) | undefined} lastBody
+ */
+function probed(body, lastBody) {
   return (event) => {
     const block = at(event);
     enter(block);
@@ -85,7 +89,7 @@ function probed(body) {
     try {
       noteEvent(block, event);
       count(block, event.last);
-      if (!event.last) result = body(event, block);
+      result = event.last ? lastBody?.(event, block) : body(event, block);
     } finally {
       if (!(result instanceof Promise)) leave(block);
     }
@@ -103,8 +107,8 @@ function readOnce(event, block, maxBytes) {
   try {
     const bytes = event.read(maxBytes);
     if (bytes === null) return false;
-    note(block, 'BYTES', bytes.length);
     hash(block, bytes);
+    note(block, 'BYTES', bytes.length);
     if (bytes.length === 0) note(block, 'ENDS');
     return bytes.length > 0;
   } catch (error) {
@@ -120,6 +124,8 @@ function drain(event, block) {
 
 /** Waits until the test permits one more handler to go on. */
 function gate(block) {
+  // What was noted before the gate is for the test to see.
+  happened();
   const word = block + field.PERMITS;
   for (;;) {
     const permits = Atomics.load(words, word);
@@ -129,6 +135,7 @@ function gate(block) {
 }
 
 async function gateAsync(block) {
+  happened();
   const word = block + field.PERMITS;
   for (;;) {
     const permits = Atomics.load(words, word);
@@ -243,6 +250,16 @@ export default defineHandlers(
         else note(block, 'ERRORS');
       }
     }),
+    /** The last delivery waits at the gate, then reads what is still there. */
+    lingering: probed(drain, (event, block) => {
+      gate(block);
+      drain(event, block);
+    }),
+    /** The last delivery is async and waits at the gate without blocking its worker. */
+    lingeringAsync: probed(drain, async (event, block) => {
+      await gateAsync(block);
+      drain(event, block);
+    }),
     throwing: probed(() => {
       throw new Error('thrown on purpose');
     }),
@@ -303,8 +320,8 @@ export default defineHandlers(
       open: step('open', 1, (_, block) => note(block, 'OPENS')),
       data: step('data', 2, (connection, block) => {
         const bytes = connection.read();
-        note(block, 'BYTES', bytes.length);
         hash(block, bytes);
+        note(block, 'BYTES', bytes.length);
       }),
       end: step('end', 3, (_, block) => note(block, 'ENDS')),
       drain: step('drain', 4, (_, block) => note(block, 'DRAINS')),

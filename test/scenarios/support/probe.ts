@@ -78,9 +78,6 @@ export const REASONS = [
   'fd-gone',
 ] as const;
 
-/** Steps in the order word of a connection. */
-export const Step = { OPEN: 1, DATA: 2, END: 3, DRAIN: 4, ERROR: 5, CLOSE: 6 } as const;
-
 const STRIDE = 32;
 export const PROBE_WORDS: number = STRIDE;
 
@@ -129,4 +126,19 @@ export class Probe {
     Atomics.add(this.#words, at, handlers);
     Atomics.notify(this.#words, at);
   }
+}
+
+const STEPS = ['?', 'open', 'data', 'end', 'drain', 'error', 'close'] as const;
+
+/** The latest handlers of a connection in their order, at most eight. */
+export function stepsOf(probe: Probe): string[] {
+  const digits = (probe.get(Field.ORDER) >>> 0).toString(16);
+  return Array.from(digits, (digit) => STEPS[Number.parseInt(digit, 16)] ?? '?');
+}
+
+/** What the handlers leave in HASH when they have read these bytes. */
+export function fnv1a(bytes: Uint8Array): number {
+  let value = 2166136261;
+  for (const byte of bytes) value = Math.imul(value ^ byte, 16777619) >>> 0;
+  return value;
 }
