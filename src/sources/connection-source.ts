@@ -91,6 +91,10 @@ export class ConnectionSource implements Source {
     for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
       if (!turn.read()) break;
       if (this.#invoke(turn, 'data')) return;
+      if (this.#isForced(turn)) {
+        this.#conclude(turn);
+        return;
+      }
     }
     if (turn.has(Phase.PEER_ENDED) && !turn.has(Phase.END_SEEN)) {
       turn.phase |= Phase.END_SEEN;
@@ -109,6 +113,13 @@ export class ConnectionSource implements Source {
 
   #healthy(turn: Turn): boolean {
     return turn.closing === undefined && turn.failure === undefined;
+  }
+
+  /** A teardown was asked for while a handler ran: what has arrived since is not delivered any more. */
+  #isForced(turn: Turn): boolean {
+    const { slots, records } = this.#context.memory;
+    if ((flagsOf(slots.word(turn.index)) & Flag.FORCED) === 0) return false;
+    return causeOf(records.reason(turn.index)) !== Cause.POOL_CLOSE;
   }
 
   #silenced(turn: Turn): boolean {
