@@ -44,13 +44,15 @@ export class Strands {
   }
 
   /**
-   * Ends the turn of a registrar that is no worker. What came meanwhile, readiness or the end of the pool, is a hint
-   * that nobody in the pool knows of: the poller has delivered it to an active slot and sleeps again.
+   * Ends the first turn of a slot, in a registrar that is no worker. What came meanwhile, readiness or the end of the
+   * pool, is a hint that nobody in the pool knows of: the poller has delivered it to an active slot and sleeps again.
+   * EPOLL_CTL_ADD has armed the fd: a re-arm would have the kernel report again what is in the word already.
    */
   handOver(index: number, wanted: number): void {
-    if (this.#finish(index, READY_NONE, wanted, false) !== Outcome.PUSH) return;
-    this.#dispatcher.wakeForWork();
-    this.#dispatcher.startMonitor();
+    const { slots, records, me } = this.#memory;
+    const edge = (records.config(index) & Trait.EDGE) !== 0;
+    const outcome = slots.finish(index, me, READY_NONE, edge ? wanted : READY_ALL, false);
+    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
   }
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
