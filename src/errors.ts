@@ -133,7 +133,7 @@ export class SystemError extends Error {
   readonly code: string;
   readonly errno: number;
   readonly syscall: string;
-  readonly fd?: number;
+  declare readonly fd?: number;
 
   constructor(syscall: string, errno: number, fd?: number, detail?: string) {
     const code = errnoName(errno);

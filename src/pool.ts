@@ -9,6 +9,7 @@ import { flag, type PoolOptions, resolveOptions, type ResolvedOptions } from './
 import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
+import { unpackThrown } from './reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Cause, Kind, kindOf, Trait } from './slots/record.ts';
@@ -292,7 +293,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         this.#registrationsChanged();
         break;
       case 'handlerError': {
-        const { error, handler, fd } = message;
+        const { handler, fd } = message;
+        const error = unpackThrown(message.error);
         if (this.listenerCount('handlerError') > 0) this.emit('handlerError', error, { handler, fd });
         else
           process.emitWarning(error instanceof Error ? error : String(error), {

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { PoolBuffers } from '../slots/memory.ts';
 import type { Kind } from '../slots/record.ts';
+import type { Thrown } from './thrown.ts';
 
 /** Name and kind of a handler; its position in the list is its number. */
 export type HandlerEntry = { readonly name: string; readonly kind: typeof Kind.RAW | typeof Kind.CONNECTION };
@@ -26,10 +27,10 @@ export type FromWorker =
       readonly threadId: number;
       readonly entries: HandlerEntry[];
     }
-  | { readonly type: 'failed'; readonly worker: number; readonly why: unknown }
+  | { readonly type: 'failed'; readonly worker: number; readonly why: Thrown }
   /** The number of registrations has become zero, or one. */
   | { readonly type: 'registrations' }
-  | { readonly type: 'handlerError'; readonly error: unknown; readonly handler: string; readonly fd: number }
+  | { readonly type: 'handlerError'; readonly error: Thrown; readonly handler: string; readonly fd: number }
   | { readonly type: 'starved'; readonly fd: number; readonly errno: number }
   /** Hints wait, nobody is parked, and the limit has room. */
   | { readonly type: 'short' }

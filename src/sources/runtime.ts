@@ -8,6 +8,7 @@ import { Monitor } from '../reactor/monitor.ts';
 import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import { Strands } from '../reactor/strands.ts';
+import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
@@ -53,7 +54,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     loop.pendingHandlers = count;
   });
   const report: WorkerContext['report'] = (error, handler, fd) => {
-    send({ type: 'handlerError', error: cloneable(error), handler, fd });
+    send({ type: 'handlerError', error: packThrown(error), handler, fd });
   };
   const handlers: object[] = [];
   const context: WorkerContext = {
@@ -82,7 +83,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     send({ type: 'ready', worker: task.worker, threadId, entries: listed.entries });
   } catch (error) {
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.STOPPED;
-    send({ type: 'failed', worker: task.worker, why: cloneable(error) });
+    send({ type: 'failed', worker: task.worker, why: packThrown(error) });
     return;
   }
   const connections = new ConnectionSource(context);
@@ -118,13 +119,4 @@ async function loadHandlers(url: string): Promise<HandlerModule> {
     url,
     'its default export must be what defineHandlers() returned',
   );
-}
-
-/** What is thrown may be anything; what is posted must be cloneable. */
-function cloneable(error: unknown): unknown {
-  try {
-    return structuredClone(error);
-  } catch {
-    return new Error(String(error));
-  }
 }

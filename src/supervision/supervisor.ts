@@ -7,6 +7,7 @@ import { makeError, makeErrorFrom } from '../errors.ts';
 import type { Native } from '../native/index.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from '../reactor/protocol.ts';
+import { unpackThrown } from '../reactor/thrown.ts';
 import { Config, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import type { Descriptors } from './descriptors.ts';
@@ -141,7 +142,7 @@ export class Supervisor {
           resolve(message.entries);
         } else if (message.type === 'failed') {
           this.#alive.delete(worker);
-          reject(this.#loadFailure(message.why));
+          reject(this.#loadFailure(unpackThrown(message.why)));
         } else {
           this.#events.onMessage(message);
         }

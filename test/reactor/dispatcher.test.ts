@@ -118,6 +118,25 @@ describe('the poll hint', () => {
     expect(pool.dispatcher.pollHolder).toBe(0);
   });
 
+  test('that was replaced is dropped at its claim, and its replacement is valid', () => {
+    const pool = makeFakePool();
+    const old = pool.dispatcher.pollHint;
+    pool.dispatcher.replacePoll();
+    const [replacement = 0] = takeAll(pool);
+    expect(pool.dispatcher.isPollHint(replacement)).toBe(true);
+    expect(pool.dispatcher.claimPoll(old)).toBe(false);
+    expect(pool.dispatcher.claimPoll(replacement)).toBe(true);
+    pool.dispatcher.releasePoll();
+    expect(takeAll(pool)).toEqual([replacement]);
+  });
+
+  test('is not replaced while somebody holds it', () => {
+    const pool = makeFakePool();
+    pool.dispatcher.claimPoll(pool.dispatcher.pollHint);
+    pool.dispatcher.replacePoll();
+    expect(takeAll(pool)).toEqual([]);
+  });
+
   test('a poller that does not wait is not kicked', () => {
     const pool = makeFakePool();
     expect(pool.dispatcher.kickPoller()).toBe(false);
