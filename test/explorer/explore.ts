@@ -1,8 +1,19 @@
-/** The face of the explorer: explore a program, claim that it holds, or that it does not. */
+/**
+ * The face of the explorer: explore a program, claim that it holds, or that it does not.
+ *
+ * A new exploration: virtual threads whose bodies make the real objects over their port and call them; loops as rounds
+ * (`return again(n)`), so that histories that meet become one state; private notes in silent words; a system call as
+ * one `update`; an `end` that looks at the words, or carries the world on through `view.port` until nothing moves.
+ * parking-world.ts (threads that sleep for ever) and slot-world.ts (bounded turns, then carried on) show the two ways.
+ * Begin with few turns and `preemptions: 2`, and read the numbers that WAKEONE_EXPLORER=1 tells. WAKEONE_STRESS=1 looks
+ * one preemption deeper.
+ */
 import process from 'node:process';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Exploration, Failure, Program } from './program.ts';
 import { Search } from './search.ts';
+
+const LONG = process.env['WAKEONE_STRESS'] === '1';
 
 /**
  * Explores all schedules of `program` within its bounds. If one fails, the failure that is returned is one with the
@@ -21,7 +32,7 @@ export function explore(program: Program): Exploration {
 
 /** Asserts that every schedule within the bounds is right, and that all of them were seen. */
 export function expectHolds(program: Program): Exploration {
-  const exploration = explore(program);
+  const exploration = explore(LONG ? deeper(program) : program);
   if (exploration.failure !== undefined) {
     const { message, trace } = exploration.failure;
     expect.fail(`${message}\n\nin this schedule:\n${trace}\n`);
@@ -40,6 +51,16 @@ export function expectFails(program: Program, message: RegExp): Failure {
   }
   expect(exploration.failure.message).toMatch(message);
   return exploration.failure;
+}
+
+/** The same with one preemption more, which takes some ten times as long. */
+function deeper(program: Program): Program {
+  vi.setConfig({ testTimeout: 1_800_000 });
+  const { preemptions } = program;
+  return {
+    ...program,
+    ...(preemptions === undefined ? {} : { preemptions: preemptions + 1, budget: 100_000_000 }),
+  };
 }
 
 /** WAKEONE_EXPLORER=1 tells how much was explored. */

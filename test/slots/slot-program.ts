@@ -1,7 +1,9 @@
 /** Who plays in a slot's world, and for how many turns. */
 import { expect } from 'vitest';
 import { again, type Body, type Program, type VirtualThread } from '../explorer/program.ts';
-import { hintsIn, isNote, Me, nameOf, type SlotCase, SlotWorld } from './slot-world.ts';
+import { hintsIn } from './hint-queue.ts';
+import { isNote, nameOf } from './slot-words.ts';
+import { Me, type SlotCase, SlotWorld } from './slot-world.ts';
 
 export type SlotPlay = Omit<SlotCase, 'controlled'> & {
   /** Turns of each worker. */
@@ -25,7 +27,16 @@ const DRAINER = 32;
 type Act = (world: SlotWorld, round: number) => void;
 
 export function slotProgram(play: SlotPlay): Program {
-  const { workers, polls = 0, sends = [], forcers = 0, controls = [], registers = 0, mortal, preemptions } = play;
+  const {
+    workers,
+    polls = 0,
+    sends = [],
+    forcers = 0,
+    controls = [],
+    registers = 0,
+    mortal,
+    preemptions,
+  } = play;
   const first = play.firstGeneration ?? 0;
   const slotCase: SlotCase = { ...play, controlled: controls.length > 0 };
   const body =
@@ -54,7 +65,11 @@ export function slotProgram(play: SlotPlay): Program {
     .filter((thread) => thread.mortal === true)
     .map((thread): VirtualThread => {
       const dead = ids.get(thread.name) ?? Me.POLLER;
-      return { name: `reaper of ${thread.name}`, body: body(1, (world) => world.reap(dead)), reaps: thread.name };
+      return {
+        name: `reaper of ${thread.name}`,
+        body: body(1, (world) => world.reap(dead)),
+        reaps: thread.name,
+      };
     });
   return {
     threads: [...threads, ...reapers],
@@ -65,7 +80,7 @@ export function slotProgram(play: SlotPlay): Program {
     ...(play.weak === true ? { stale: (at: number): boolean => !isNote(at) } : {}),
     nameOf,
     invariant: (view) => {
-      if (mortal === undefined && hintsIn((at) => view.word(at), slotCase) > 1) throw new Error('two live hints (G5)');
+      if (mortal === undefined && hintsIn((at) => view.word(at)) > 1) throw new Error('two live hints (G5)');
     },
     end: (view) => {
       const died = threads.some((thread) => view.status(thread.name) === 'vanished');

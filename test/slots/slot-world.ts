@@ -1,15 +1,14 @@
 /**
  * One slot and everybody who touches it: workers, a poller, a peer that sends, somebody who forces the end, and a
  * registrar to whom the kernel gives the number again. The threads play the protocol of DESIGN section 4 on the real
- * SlotTable; the kernel is kernel.ts; hints go through the real Ring, or through a word that is a queue in one step
- * (ring.test.ts shows that the two answer alike).
+ * SlotTable; the kernel is kernel.ts; hints go through hint-queue.ts.
  *
  * Each thread makes a bounded number of turns. What is then left over is carried on by one thread alone at the end of
  * the schedule, until nothing moves: no event, no hint. That is one of the futures that the pool has; the checks must
  * hold in it.
  */
 import { expect } from 'vitest';
-import { Layout, SlotWord } from '../../src/slots/layout.ts';
+import type { Layout } from '../../src/slots/layout.ts';
 import { Outcome, SlotTable } from '../../src/slots/table.ts';
 import {
   Flag,
@@ -24,26 +23,10 @@ import {
   WORD_GENERATION_MASK,
 } from '../../src/slots/word.ts';
 import type { Port } from '../../src/sync/port.ts';
-import { MAX_HINT, Ring } from '../../src/sync/ring.ts';
 import type { Self, VirtualPort } from '../explorer/program.ts';
+import { HintQueue, type QueueKind } from './hint-queue.ts';
 import { Kernel, type KernelEvent, type Mode } from './kernel.ts';
-
-export const SLOT = 1;
-const RING_CAPACITY = 4;
-const LAYOUT = new Layout(2, RING_CAPACITY);
-export const SLOT_WORD: number = LAYOUT.slot(SLOT) + SlotWord.WORD;
-const HEAD = 1;
-const TAIL = 2;
-/** All hints, 2 bits each, oldest lowest: the queue of one step. */
-const QUEUE = 3;
-const KERNEL = 4;
-/** Who is in a handler (G1). */
-const INSIDE = 5;
-/** How often `close` has begun, 4 bits for each generation (G3). */
-const CLOSES = 6;
-const FORCES = 7;
-/** What is asked for: 1 is silence. */
-const MAILBOX = 8;
+import { At, LAYOUT, SLOT, SLOT_GENERATION, SLOT_WORD } from './slot-words.ts';
 
 export const Me = { POLLER: 1, FIRST_WORKER: 2, REGISTRAR: 33, SUPERVISOR: 63 } as const;
 
@@ -69,7 +52,7 @@ export type Mistake = 're-arms after ARMED' | 'reaper gives up the slot first' |
 
 export type SlotCase = {
   readonly mode: Mode;
-  readonly ring?: 'real' | 'atomic';
+  readonly ring?: QueueKind;
   /** Generation of the first registration. */
   readonly firstGeneration?: number;
   readonly makeTable?: (port: Port, layout: Layout) => TableLike;
@@ -80,63 +63,35 @@ export type SlotCase = {
 
 type Check = Self['check'];
 
-/** Kept by the test beside the protocol. */
-export const isNote = (at: number): boolean => at === CLOSES || at === FORCES;
-
-/** How many hints are in the queue. */
-export function hintsIn(word: (at: number) => number, slotCase: SlotCase): number {
-  let count = 0;
-  if (slotCase.ring === 'atomic') {
-    for (let hints = word(QUEUE); hints !== 0; hints >>>= 2) count++;
-  } else {
-    for (let i = 0; i < RING_CAPACITY; i++) if ((word(LAYOUT.ring + i) & MAX_HINT) !== 0) count++;
-  }
-  return count;
-}
-
-export function nameOf(at: number): string {
-  const known = ['', 'head', 'tail', 'queue', 'kernel', 'inside', 'closes', 'forces', 'mailbox'][at];
-  if (known !== undefined) return known;
-  if (at === SLOT_WORD) return 'word';
-  if (at === LAYOUT.slot(SLOT) + SlotWord.GENERATION) return 'generation';
-  return at >= LAYOUT.ring && at < LAYOUT.ring + RING_CAPACITY ? `cell[${at - LAYOUT.ring}]` : `[${at}]`;
-}
-
 export class SlotWorld {
   readonly table: TableLike;
   readonly kernel: Kernel;
   readonly #port: VirtualPort;
   readonly #case: SlotCase;
   readonly #check: Check;
-  readonly #ring: Ring;
+  readonly #hints: HintQueue;
 
   constructor(port: VirtualPort, slotCase: SlotCase, check: Check) {
     this.#port = port;
     this.#case = slotCase;
     this.#check = check;
     this.table = (slotCase.makeTable ?? ((p, layout) => new SlotTable(p, layout)))(port, LAYOUT);
-    this.kernel = new Kernel(port, KERNEL, slotCase.mode);
-    this.#ring = new Ring(port, { head: HEAD, tail: TAIL, cells: LAYOUT.ring, capacity: RING_CAPACITY });
+    this.kernel = new Kernel(port, At.KERNEL, slotCase.mode);
+    this.#hints = new HintQueue(port, slotCase.ring ?? 'real');
   }
 
   /** One fd, open, registered and armed. */
   setUp(): void {
-    this.#ring.initialize();
+    this.#hints.initialize();
     const generation = this.#case.firstGeneration ?? 0;
-    this.#port.store(LAYOUT.slot(SLOT) + SlotWord.GENERATION, generation);
+    this.#port.store(SLOT_GENERATION, generation);
     this.#port.store(SLOT_WORD, generation << 19);
     this.kernel.open();
     this.register();
   }
 
   push(): void {
-    if (this.#case.ring === 'atomic') this.#port.update(QUEUE, appendHint);
-    else this.#check(this.#ring.push(SLOT + 1), 'the ring is full (G5)');
-  }
-
-  take(): number {
-    if (this.#case.ring !== 'atomic') return this.#ring.take();
-    return this.#port.update(QUEUE, (hints) => hints >>> 2) & 3;
+    this.#check(this.#hints.push(), 'the ring is full (G5)');
   }
 
   /** The poller's turn: one event, if there is one. */
@@ -153,8 +108,7 @@ export class SlotWorld {
 
   /** A worker's turn: one hint, if there is one. */
   work(me: number): boolean {
-    const hint = this.take();
-    if (hint === 0) return false;
+    if (this.#hints.take() === 0) return false;
     const claimed = this.table.claim(SLOT, me);
     if (claimed !== 0) this.#handle(me, claimed);
     return true;
@@ -164,13 +118,13 @@ export class SlotWorld {
   force(generation: number): boolean {
     const outcome = this.table.request(SLOT, generation, Flag.FORCED);
     if (outcome === Outcome.PUSH) this.push();
-    if (outcome !== Outcome.REFUSED) this.#port.or(FORCES, 1 << this.#cookieOf(generation));
+    if (outcome !== Outcome.REFUSED) this.#port.or(At.FORCES, 1 << this.#cookieOf(generation));
     return outcome !== Outcome.REFUSED;
   }
 
   /** Changes what is asked for, and tells the owner to look. */
   control(silent: boolean, generation: number): void {
-    this.#port.store(MAILBOX, silent ? 1 : 0);
+    this.#port.store(At.MAILBOX, silent ? 1 : 0);
     if (this.table.request(SLOT, generation, Flag.CONTROL) === Outcome.PUSH) this.push();
   }
 
@@ -189,7 +143,7 @@ export class SlotWorld {
 
   /** What the supervisor does once `dead` has vanished. */
   reap(dead: number): void {
-    this.#port.compareExchange(INSIDE, dead, 0);
+    this.#port.compareExchange(At.INSIDE, dead, 0);
     const outcome = this.table.reap(SLOT, dead, Me.SUPERVISOR);
     if (outcome === Outcome.PUSH) this.push();
     if (outcome === Outcome.DONE) this.#endForDead();
@@ -207,15 +161,17 @@ export class SlotWorld {
 
     const fd = this.kernel.look();
     const word = this.table.word(SLOT);
-    expect(this.#port.load(INSIDE), 'nobody is in a handler').toBe(0);
+    expect(this.#port.load(At.INSIDE), 'nobody is in a handler').toBe(0);
     const rest = this.#isDisabled() ? State.DISABLED : State.ARMED;
-    expect(stateOf(word), 'a file is as was asked, a closed number free').toBe(fd.file === 0 ? State.FREE : rest);
+    expect(stateOf(word), 'a file is as was asked, a closed number free').toBe(
+      fd.file === 0 ? State.FREE : rest,
+    );
     if (!this.#isDisabled()) expect(fd.unread, 'data that nobody was told of (G2)').toBe(0);
     expect(generationOf(word), 'word and counter tell the same generation').toBe(
       this.table.generation(SLOT) & WORD_GENERATION_MASK,
     );
     for (let cookie = 0; cookie < fd.nextFile; cookie++) {
-      const forced = ((this.#port.load(FORCES) >>> cookie) & 1) !== 0;
+      const forced = ((this.#port.load(At.FORCES) >>> cookie) & 1) !== 0;
       const closes = this.#closes(cookie);
       if (forced && !died) expect(closes, 'close runs once if it was asked for (G3)').toBe(1);
       if (!forced && !died) expect(closes, 'close runs only if it was asked for').toBe(0);
@@ -225,7 +181,7 @@ export class SlotWorld {
 
   #handle(me: number, claimed: number): void {
     const cookie = this.#cookieOf(generationOf(claimed));
-    this.#check(this.#port.exchange(INSIDE, me) === 0, 'two handlers at once (G1)');
+    this.#check(this.#port.exchange(At.INSIDE, me) === 0, 'two handlers at once (G1)');
     this.#check(this.#closes(cookie) === 0, 'a handler after the end (G3)');
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       this.#close(me, cookie);
@@ -236,14 +192,14 @@ export class SlotWorld {
     const retest = !edge && (flagsOf(claimed) & Flag.CONTROL) !== 0;
     let left = retest ? READY_NONE : readyOf(claimed);
     if (!this.#isDisabled() && (left & Ready.IN) !== 0 && !this.kernel.read()) left &= ~Ready.IN;
-    this.#port.store(INSIDE, 0);
+    this.#port.store(At.INSIDE, 0);
     this.#finish(me, left, this.#isDisabled(), cookie);
   }
 
   #close(me: number, cookie: number): void {
     this.#check(this.table.close(SLOT, me), 'only the owner closes');
-    this.#port.add(CLOSES, 1 << (cookie * 4));
-    this.#port.store(INSIDE, 0);
+    this.#port.add(At.CLOSES, 1 << (cookie * 4));
+    this.#port.store(At.INSIDE, 0);
     this.table.endGeneration(SLOT);
     const file = this.kernel.close();
     this.#check(file === cookie + 1, 'closed a file of another generation (G4)');
@@ -259,8 +215,10 @@ export class SlotWorld {
     if (hasty) this.table.close(SLOT, Me.SUPERVISOR);
     const ours = this.kernel.unwatch();
     const word = this.table.word(SLOT);
-    if (generationOf(word) === (this.table.generation(SLOT) & WORD_GENERATION_MASK)) this.table.endGeneration(SLOT);
-    if (ours) this.#check(this.kernel.close() === this.#cookieOf(generationOf(word)) + 1, 'closed a later file (G4)');
+    if (generationOf(word) === (this.table.generation(SLOT) & WORD_GENERATION_MASK))
+      this.table.endGeneration(SLOT);
+    if (ours)
+      this.#check(this.kernel.close() === this.#cookieOf(generationOf(word)) + 1, 'closed a later file (G4)');
     if (!hasty) this.#check(this.table.close(SLOT, Me.SUPERVISOR), 'the supervisor owns it');
     this.table.free(SLOT, Me.SUPERVISOR);
   }
@@ -269,7 +227,13 @@ export class SlotWorld {
     const edge = this.#case.mode === 'edge';
     const late = this.#case.mistake === 're-arms after ARMED';
     if (!late) this.#rearm(silent, cookie);
-    const outcome = this.table.finish(SLOT, me, edge ? left : READY_NONE, edge ? Ready.IN : READY_ALL, silent);
+    const outcome = this.table.finish(
+      SLOT,
+      me,
+      edge ? left : READY_NONE,
+      edge ? Ready.IN : READY_ALL,
+      silent,
+    );
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (late) this.#rearm(silent, cookie);
     if (outcome === Outcome.PUSH) this.push();
@@ -281,11 +245,11 @@ export class SlotWorld {
   }
 
   #isDisabled(): boolean {
-    return this.#case.controlled === true && this.#port.peek(MAILBOX) !== 0;
+    return this.#case.controlled === true && this.#port.peek(At.MAILBOX) !== 0;
   }
 
   #closes(cookie: number): number {
-    return (this.#port.load(CLOSES) >>> (cookie * 4)) & 15;
+    return (this.#port.load(At.CLOSES) >>> (cookie * 4)) & 15;
   }
 
   #cookieOf(generation: number): number {
@@ -295,10 +259,4 @@ export class SlotWorld {
   #generationOf(cookie: number): number {
     return (this.#case.firstGeneration ?? 0) + cookie;
   }
-}
-
-function appendHint(hints: number): number {
-  let shift = 0;
-  while (hints >>> shift !== 0) shift += 2;
-  return hints | ((SLOT + 1) << shift);
 }

@@ -49,11 +49,21 @@ export class NarrowRecoverMutex extends Mutex {
 }
 
 abstract class MutantLot extends ParkingLot implements LotLike {
-  protected readonly port: Port;
+  protected readonly port: VirtualPort;
 
   constructor(port: VirtualPort) {
     super(port, parkingPlace, kickOf(port));
     this.port = port;
+  }
+
+  protected isParked(member: number): boolean {
+    return (this.port.load(parkingPlace.parked) & (1 << member)) !== 0;
+  }
+
+  protected tell(member: number): void {
+    this.port.store(parkingPlace.state + member, ParkState.NOTIFIED);
+    this.port.notify(parkingPlace.state + member, 1);
+    kickOf(this.port)(member);
   }
 }
 
@@ -71,7 +81,10 @@ export class LateClearLot extends MutantLot {
 
 /** Shows its bit before its state: a notification in between is overwritten. */
 export class BitFirstLot extends MutantLot {
-  override announce(member: number, how: typeof ParkState.SLEEPS_FUTEX | typeof ParkState.SLEEPS_KERNEL): void {
+  override announce(
+    member: number,
+    how: typeof ParkState.SLEEPS_FUTEX | typeof ParkState.SLEEPS_KERNEL,
+  ): void {
     this.port.store(parkingPlace.stamp + member, this.port.add(parkingPlace.clock, 1));
     this.port.or(parkingPlace.parked, 1 << member);
     this.port.store(parkingPlace.state + member, how);
@@ -84,11 +97,22 @@ export class NarrowReapLot extends MutantLot {
     this.port.and(parkingPlace.parked, ~(1 << dead));
     this.port.store(parkingPlace.state + dead, ParkState.AWAKE);
     for (let member = 0; alive >> member !== 0; member++) {
-      const isParked = (this.port.load(parkingPlace.parked) & (1 << member)) !== 0;
       const state = this.port.load(parkingPlace.state + member);
-      if (isParked || (state !== ParkState.SLEEPS_FUTEX && state !== ParkState.SLEEPS_KERNEL)) continue;
-      this.port.or(parkingPlace.parked, 1 << member);
-      this.wake(member);
+      if (state === ParkState.AWAKE || state === ParkState.NOTIFIED || this.isParked(member)) continue;
+      this.tell(member);
+    }
+    return false;
+  }
+}
+
+/** Overlooks those of them that have parked again. (The second version of src did.) */
+export class TrustingReapLot extends MutantLot {
+  override reap(dead: number, alive: number): boolean {
+    this.port.and(parkingPlace.parked, ~(1 << dead));
+    this.port.store(parkingPlace.state + dead, ParkState.AWAKE);
+    for (let member = 0; alive >> member !== 0; member++) {
+      const state = this.port.load(parkingPlace.state + member);
+      if (state !== ParkState.AWAKE && !this.isParked(member)) this.tell(member);
     }
     return false;
   }
