@@ -46,11 +46,14 @@ describe('counting', () => {
     expect(expectHolds({ threads, prune: false }).schedules).toBe(90);
   });
 
-  test.each([0, 1, 2, 3, 4])('%i preemptions allow as many schedules as a direct count says', (preemptions) => {
-    const threads = [thread('A', steps(3)), thread('B', steps(2)), thread('C', steps(2))];
-    const found = expectHolds({ threads, preemptions, prune: false });
-    expect(found.schedules).toBe(countSchedules([3, 2, 2], -1, preemptions));
-  });
+  test.each([0, 1, 2, 3, 4])(
+    '%i preemptions allow as many schedules as a direct count says',
+    (preemptions) => {
+      const threads = [thread('A', steps(3)), thread('B', steps(2)), thread('C', steps(2))];
+      const found = expectHolds({ threads, preemptions, prune: false });
+      expect(found.schedules).toBe(countSchedules([3, 2, 2], -1, preemptions));
+    },
+  );
 
   test('a mortal thread of two steps can vanish at three places or not at all', () => {
     const found = expectHolds({ threads: [thread('A', steps(2), true)], vanishings: 1, prune: false });
@@ -139,7 +142,9 @@ describe('finding', () => {
       port.notify(FLAG, 1);
       return undefined;
     };
-    expectHolds({ threads: [thread('S', sleeper), thread('T', sleeper), thread('W', waker), thread('X', waker)] });
+    expectHolds({
+      threads: [thread('S', sleeper), thread('T', sleeper), thread('W', waker), thread('X', waker)],
+    });
   });
 
   test('a deadlock of two locks that are taken in opposite order', () => {
@@ -177,7 +182,10 @@ describe('finding', () => {
     };
     expectFails({ threads: [thread('A', checks), thread('B', checks)] }, /B: somebody else was here|A: some/);
     const invariant = (view: View): void => expect(view.word(COUNTER)).toBeLessThan(2);
-    expectFails({ threads: [thread('A', increment), thread('B', increment)], invariant }, /to be less than 2/);
+    expectFails(
+      { threads: [thread('A', increment), thread('B', increment)], invariant },
+      /to be less than 2/,
+    );
   });
 });
 
@@ -257,7 +265,10 @@ describe('sleeping, timing out and vanishing', () => {
     const threads = [thread('V', victim, true), { name: 'R', body: reaper, reaps: 'V' }];
     expectHolds({ threads, vanishings: 1, end });
     expect([...ends].toSorted()).toEqual(['done dormant ', 'vanished done 0', 'vanished done 1']);
-    expectFails({ threads: threads.slice(0, 1), vanishings: 1, end: (view) => expect(view.word(FLAG)).toBe(0) }, /to be/);
+    expectFails(
+      { threads: threads.slice(0, 1), vanishings: 1, end: (view) => expect(view.word(FLAG)).toBe(0) },
+      /to be/,
+    );
   });
 
   test('a thread may vanish while it sleeps, and after it was notified: then nobody else gets its wake-up', () => {

@@ -51,7 +51,12 @@ export class Histories {
   advance(thread: VirtualThread, point: Point, result: number): Point {
     let later = point.later.get(result);
     if (later === undefined) {
-      later = this.#explore(thread, { parent: point, result, round: point.round, logsBefore: point.logsBefore });
+      later = this.#explore(thread, {
+        parent: point,
+        result,
+        round: point.round,
+        logsBefore: point.logsBefore,
+      });
       point.later.set(result, later);
     }
     return later;

@@ -11,7 +11,13 @@ import { type ParkingCase, parkingProgram } from '../sync/parking-world.ts';
 import { realRing, type RingCase, ringProgram } from '../sync/ring-world.ts';
 import { expectFails } from './explore.ts';
 import { HastyRing, HeadFirstRing, LaplessRing } from './mutants/rings.ts';
-import { BitFirstLot, ForgetfulMutex, LateClearLot, NarrowReapLot, NarrowRecoverMutex } from './mutants/sleepers.ts';
+import {
+  BitFirstLot,
+  ForgetfulMutex,
+  LateClearLot,
+  NarrowReapLot,
+  NarrowRecoverMutex,
+} from './mutants/sleepers.ts';
 import { SplitPort } from './mutants/split-port.ts';
 import * as Tables from './mutants/tables.ts';
 
@@ -56,7 +62,12 @@ describe('a mutex that', () => {
   });
 
   test('passes the wake-up of a dead thread on only while it is free', () => {
-    fails({ turns: [1, 1, 1], mortal: true, preemptions: 3, makeMutex: (port) => new NarrowRecoverMutex(port) });
+    fails({
+      turns: [1, 1, 1],
+      mortal: true,
+      preemptions: 3,
+      makeMutex: (port) => new NarrowRecoverMutex(port),
+    });
   });
 });
 
@@ -76,10 +87,20 @@ describe('a parking lot that', () => {
 });
 
 describe('a slot table that', () => {
-  const base: SlotPlay = { mode: 'edge', ring: 'atomic', workers: [2, 2], polls: 2, sends: [1, 1], preemptions: 4 };
+  const base: SlotPlay = {
+    mode: 'edge',
+    ring: 'atomic',
+    workers: [2, 2],
+    polls: 2,
+    sends: [1, 1],
+    preemptions: 4,
+  };
   const reuse: Partial<SlotPlay> = { workers: [2], polls: 2, sends: [1, 2], forcers: 1, registers: 2 };
   const fails = (makeTable: SlotCase['makeTable'], message: RegExp, play: Partial<SlotPlay> = {}): void =>
-    void expectFails(slotProgram({ ...base, ...play, ...(makeTable === undefined ? {} : { makeTable }) }), message);
+    void expectFails(
+      slotProgram({ ...base, ...play, ...(makeTable === undefined ? {} : { makeTable }) }),
+      message,
+    );
 
   test('forgets in finish what came during the turn', () =>
     fails((port, layout) => new Tables.ClearsInFinish(port, layout), /\(G2\)/));
@@ -113,13 +134,25 @@ describe('a slot table that', () => {
     fails((port, layout) => new Tables.TakesAnything(port, layout), /same generation|\(G\d\)/, reuse));
 
   test('writes the generation after close(fd)', () =>
-    fails((port, layout) => new Tables.EndsLate(port, layout), /same generation|\(G\d\)|only the owner/, reuse));
+    fails(
+      (port, layout) => new Tables.EndsLate(port, layout),
+      /same generation|\(G\d\)|only the owner/,
+      reuse,
+    ));
 
   test('frees a slot that was taken over', () =>
-    fails((port, layout) => new Tables.FreesAnything(port, layout), /as was asked|only the owner|\(G\d\)/, reuse));
+    fails(
+      (port, layout) => new Tables.FreesAnything(port, layout),
+      /as was asked|only the owner|\(G\d\)/,
+      reuse,
+    ));
 
   test('is used by an owner that re-arms after it has given the slot back', () =>
-    fails(undefined, /another generation \(G4\)/, { mode: 'oneshot', mistake: 're-arms after ARMED', forcers: 1 }));
+    fails(undefined, /another generation \(G4\)/, {
+      mode: 'oneshot',
+      mistake: 're-arms after ARMED',
+      forcers: 1,
+    }));
 
   test('is used by a supervisor that gives up the slot before it asks the kernel', () =>
     fails(undefined, /same generation|\(G\d\)/, {

@@ -16,7 +16,15 @@ import { Histories, type Point } from './history.ts';
 import { Memory } from './memory.ts';
 import { type Operation, perform, Waited } from './operations.ts';
 import { type Exploration, type Program, ThreadStatus, type VirtualThread } from './program.ts';
-import { afterChange, afterExchange, afterPeek, afterStore, NONE, type OldValues, visibleTo } from './stale.ts';
+import {
+  afterChange,
+  afterExchange,
+  afterPeek,
+  afterStore,
+  NONE,
+  type OldValues,
+  visibleTo,
+} from './stale.ts';
 import { StateTable } from './states.ts';
 import { traceOf, type TraceStep } from './trace.ts';
 import { DirectPort, StateView } from './view.ts';
@@ -180,7 +188,10 @@ export class Search {
   #peekOld(draft: Draft, id: number, seen: OldValues[number]): void {
     const operation = draft.points[id]?.next;
     if (operation === undefined) return;
-    draft.past = draft.past.with(id, afterPeek(draft.past[id] ?? NONE, seen.cell, seen, this.#program.chained === true));
+    draft.past = draft.past.with(
+      id,
+      afterPeek(draft.past[id] ?? NONE, seen.cell, seen, this.#program.chained === true),
+    );
     this.#proceed(draft, id, operation, seen.value);
   }
 
@@ -234,7 +245,9 @@ export class Search {
       if (thread.mortal !== true || !recent) continue;
       if (!canRun(status) && status !== ThreadStatus.ASLEEP) continue;
       const statuses = frame.statuses.map((before, other) =>
-        before === ThreadStatus.DORMANT && this.#thread(other).reaps === thread.name ? ThreadStatus.READY : before,
+        before === ThreadStatus.DORMANT && this.#thread(other).reaps === thread.name
+          ? ThreadStatus.READY
+          : before,
       );
       statuses[id] = ThreadStatus.VANISHED;
       const points = frame.points.with(id, this.#histories.end(thread, frame.points[id]?.logs ?? []));
@@ -254,7 +267,8 @@ export class Search {
   }
 
   #check(frame: Frame): void {
-    for (const point of frame.points) if (point.failure !== undefined) throw new ScheduleFailed(point.failure);
+    for (const point of frame.points)
+      if (point.failure !== undefined) throw new ScheduleFailed(point.failure);
     this.#judge(this.#program.invariant, frame);
   }
 

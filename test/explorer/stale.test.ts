@@ -33,15 +33,41 @@ describe('message passing: data, then a flag', () => {
     };
 
   test('a plain read behind an ordered load of the flag sees the data', () =>
-    void expectHolds(program(sends, reads((port) => port.load(FLAG)))));
+    void expectHolds(
+      program(
+        sends,
+        reads((port) => port.load(FLAG)),
+      ),
+    ));
   test('so does one behind an exchange of the flag', () =>
-    void expectHolds(program(sends, reads((port) => port.exchange(FLAG, 2)))));
+    void expectHolds(
+      program(
+        sends,
+        reads((port) => port.exchange(FLAG, 2)),
+      ),
+    ));
   test('and one behind a compare-and-swap, whether it succeeds or not', () => {
-    expectHolds(program(sends, reads((port) => port.compareExchange(FLAG, 1, 2))));
-    expectHolds(program(sends, reads((port) => port.compareExchange(FLAG, 0, 2))));
+    expectHolds(
+      program(
+        sends,
+        reads((port) => port.compareExchange(FLAG, 1, 2)),
+      ),
+    );
+    expectHolds(
+      program(
+        sends,
+        reads((port) => port.compareExchange(FLAG, 0, 2)),
+      ),
+    );
   });
   test('one behind a plain read of the flag need not', () =>
-    void expectFails(program(sends, reads((port) => port.peek(FLAG))), /before its data/));
+    void expectFails(
+      program(
+        sends,
+        reads((port) => port.peek(FLAG)),
+      ),
+      /before its data/,
+    ));
 });
 
 describe('announce, look again', () => {

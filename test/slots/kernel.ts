@@ -182,7 +182,8 @@ export class Kernel {
 }
 
 // In either mode something is reported once for each arming or arrival; for oneshot the poll disarms it.
-const reports = (fd: Readonly<Fd>): boolean => fd.watched !== 0 && fd.armed !== 0 && fd.ready !== 0 && fd.unread > 0;
+const reports = (fd: Readonly<Fd>): boolean =>
+  fd.watched !== 0 && fd.armed !== 0 && fd.ready !== 0 && fd.unread > 0;
 
 function rearm(fd: Fd): void {
   fd.armed = 1;

@@ -12,7 +12,8 @@ const MODES = ['edge', 'oneshot'] as const;
 const LAST_OF_WORD = 0x1fff;
 
 describe.each(MODES)('a slot in mode %s', (mode) => {
-  const holds = (play: Omit<SlotPlay, 'mode'>): void => void expectHolds(slotProgram({ ring: 'atomic', mode, ...play }));
+  const holds = (play: Omit<SlotPlay, 'mode'>): void =>
+    void expectHolds(slotProgram({ ring: 'atomic', mode, ...play }));
 
   test('loses no data that arrives at any moment of a turn, and runs one turn at a time', () => {
     holds({ workers: [2, 2], polls: 3, sends: [1, 1, 1] });
@@ -21,7 +22,15 @@ describe.each(MODES)('a slot in mode %s', (mode) => {
   test('does so with hints in the real ring', () => {
     holds({ ring: 'real', workers: [1, 1], polls: 2, sends: [1, 1] });
     holds({ ring: 'real', workers: [1, 1], polls: 1, sends: [1], forcers: 1, preemptions: 3 });
-    holds({ ring: 'real', workers: [1, 1], polls: 2, sends: [1, 2], forcers: 1, registers: 1, preemptions: 2 });
+    holds({
+      ring: 'real',
+      workers: [1, 1],
+      polls: 2,
+      sends: [1, 2],
+      forcers: 1,
+      registers: 1,
+      preemptions: 2,
+    });
   });
 
   test('ends once when one or two threads force it, whatever else goes on', () => {
@@ -51,12 +60,35 @@ describe.each(MODES)('a slot in mode %s', (mode) => {
   });
 
   test('ends once when it is forced while it is disabled and enabled', () => {
-    holds({ workers: [1, 1], polls: 1, sends: [1], controls: ['disable', 'enable'], forcers: 1, preemptions: 3 });
+    holds({
+      workers: [1, 1],
+      polls: 1,
+      sends: [1],
+      controls: ['disable', 'enable'],
+      forcers: 1,
+      preemptions: 3,
+    });
   });
 
   test('survives a worker that vanishes anywhere, also between its close and the free', () => {
-    holds({ workers: [1, 1], polls: 1, sends: [1], forcers: 1, registers: 1, mortal: 'workers', preemptions: 2 });
-    holds({ workers: [1], polls: 2, sends: [1], forcers: 1, registers: 2, mortal: 'workers', preemptions: 3 });
+    holds({
+      workers: [1, 1],
+      polls: 1,
+      sends: [1],
+      forcers: 1,
+      registers: 1,
+      mortal: 'workers',
+      preemptions: 2,
+    });
+    holds({
+      workers: [1],
+      polls: 2,
+      sends: [1],
+      forcers: 1,
+      registers: 2,
+      mortal: 'workers',
+      preemptions: 3,
+    });
   });
 
   test('survives a poller that vanishes with an event in its hands', () => {
@@ -71,7 +103,14 @@ describe.each(MODES)('a slot in mode %s', (mode) => {
   test('does all this with plain reads that see old values', () => {
     holds({ workers: [1, 1], polls: 2, sends: [1, 1], preemptions: 3, weak: true });
     holds({ workers: [1], polls: 1, sends: [1], forcers: 1, registers: 1, preemptions: 2, weak: true });
-    holds({ workers: [1, 1], polls: 1, sends: [], controls: ['disable', 'enable'], preemptions: 3, weak: true });
+    holds({
+      workers: [1, 1],
+      polls: 1,
+      sends: [],
+      controls: ['disable', 'enable'],
+      preemptions: 3,
+      weak: true,
+    });
     holds({ workers: [1], polls: 1, sends: [1], forcers: 1, mortal: 'workers', preemptions: 1, weak: true });
   });
 });

@@ -25,7 +25,16 @@ const DRAINER = 32;
 type Act = (world: SlotWorld, round: number) => void;
 
 export function slotProgram(play: SlotPlay): Program {
-  const { workers, polls = 0, sends = [], forcers = 0, controls = [], registers = 0, mortal, preemptions } = play;
+  const {
+    workers,
+    polls = 0,
+    sends = [],
+    forcers = 0,
+    controls = [],
+    registers = 0,
+    mortal,
+    preemptions,
+  } = play;
   const first = play.firstGeneration ?? 0;
   const slotCase: SlotCase = { ...play, controlled: controls.length > 0 };
   const body =
@@ -54,7 +63,11 @@ export function slotProgram(play: SlotPlay): Program {
     .filter((thread) => thread.mortal === true)
     .map((thread): VirtualThread => {
       const dead = ids.get(thread.name) ?? Me.POLLER;
-      return { name: `reaper of ${thread.name}`, body: body(1, (world) => world.reap(dead)), reaps: thread.name };
+      return {
+        name: `reaper of ${thread.name}`,
+        body: body(1, (world) => world.reap(dead)),
+        reaps: thread.name,
+      };
     });
   return {
     threads: [...threads, ...reapers],
@@ -65,7 +78,8 @@ export function slotProgram(play: SlotPlay): Program {
     ...(play.weak === true ? { stale: (at: number): boolean => !isNote(at) } : {}),
     nameOf,
     invariant: (view) => {
-      if (mortal === undefined && hintsIn((at) => view.word(at), slotCase) > 1) throw new Error('two live hints (G5)');
+      if (mortal === undefined && hintsIn((at) => view.word(at), slotCase) > 1)
+        throw new Error('two live hints (G5)');
     },
     end: (view) => {
       const died = threads.some((thread) => view.status(thread.name) === 'vanished');

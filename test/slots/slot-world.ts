@@ -209,7 +209,9 @@ export class SlotWorld {
     const word = this.table.word(SLOT);
     expect(this.#port.load(INSIDE), 'nobody is in a handler').toBe(0);
     const rest = this.#isDisabled() ? State.DISABLED : State.ARMED;
-    expect(stateOf(word), 'a file is as was asked, a closed number free').toBe(fd.file === 0 ? State.FREE : rest);
+    expect(stateOf(word), 'a file is as was asked, a closed number free').toBe(
+      fd.file === 0 ? State.FREE : rest,
+    );
     if (!this.#isDisabled()) expect(fd.unread, 'data that nobody was told of (G2)').toBe(0);
     expect(generationOf(word), 'word and counter tell the same generation').toBe(
       this.table.generation(SLOT) & WORD_GENERATION_MASK,
@@ -259,8 +261,10 @@ export class SlotWorld {
     if (hasty) this.table.close(SLOT, Me.SUPERVISOR);
     const ours = this.kernel.unwatch();
     const word = this.table.word(SLOT);
-    if (generationOf(word) === (this.table.generation(SLOT) & WORD_GENERATION_MASK)) this.table.endGeneration(SLOT);
-    if (ours) this.#check(this.kernel.close() === this.#cookieOf(generationOf(word)) + 1, 'closed a later file (G4)');
+    if (generationOf(word) === (this.table.generation(SLOT) & WORD_GENERATION_MASK))
+      this.table.endGeneration(SLOT);
+    if (ours)
+      this.#check(this.kernel.close() === this.#cookieOf(generationOf(word)) + 1, 'closed a later file (G4)');
     if (!hasty) this.#check(this.table.close(SLOT, Me.SUPERVISOR), 'the supervisor owns it');
     this.table.free(SLOT, Me.SUPERVISOR);
   }
@@ -269,7 +273,13 @@ export class SlotWorld {
     const edge = this.#case.mode === 'edge';
     const late = this.#case.mistake === 're-arms after ARMED';
     if (!late) this.#rearm(silent, cookie);
-    const outcome = this.table.finish(SLOT, me, edge ? left : READY_NONE, edge ? Ready.IN : READY_ALL, silent);
+    const outcome = this.table.finish(
+      SLOT,
+      me,
+      edge ? left : READY_NONE,
+      edge ? Ready.IN : READY_ALL,
+      silent,
+    );
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (late) this.#rearm(silent, cookie);
     if (outcome === Outcome.PUSH) this.push();

@@ -95,10 +95,14 @@ export const request: Decision<[generation: number, flag: number]> = (fields, ge
 };
 
 export const close: Decision<[me: number]> = (fields, me) =>
-  fields.state === State.ACTIVE && fields.owner === me ? clean(fields.generation, me, State.CLOSING) : undefined;
+  fields.state === State.ACTIVE && fields.owner === me
+    ? clean(fields.generation, me, State.CLOSING)
+    : undefined;
 
 export const free: Decision<[me: number]> = (fields, me) =>
-  fields.state === State.CLOSING && fields.owner === me ? clean(next(fields.generation), 0, State.FREE) : undefined;
+  fields.state === State.CLOSING && fields.owner === me
+    ? clean(next(fields.generation), 0, State.FREE)
+    : undefined;
 
 export const takeOver: Decision<[me: number]> = (fields, me) =>
   fields.state === State.CLOSING ? clean(next(fields.generation), me, State.ACTIVE) : undefined;

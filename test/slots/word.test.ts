@@ -54,9 +54,12 @@ describe('packing', () => {
   test('gives back what was packed, for every word', () => {
     everyWord((word, { generation, owner, flags, ready, state }) => {
       if (Word.pack(generation, owner, flags, ready, state as Word.State) !== word) return 'pack';
-      if (Word.stateOf(word) !== state || Word.readyOf(word) !== ready || Word.flagsOf(word) !== flags) return 'a field';
-      if (Word.ownerOf(word) !== owner || Word.generationOf(word) !== generation) return 'owner or generation';
-      if (!Word.isGeneration(word, generation + LAP) || Word.isGeneration(word, generation + 1)) return 'isGeneration';
+      if (Word.stateOf(word) !== state || Word.readyOf(word) !== ready || Word.flagsOf(word) !== flags)
+        return 'a field';
+      if (Word.ownerOf(word) !== owner || Word.generationOf(word) !== generation)
+        return 'owner or generation';
+      if (!Word.isGeneration(word, generation + LAP) || Word.isGeneration(word, generation + 1))
+        return 'isGeneration';
       return undefined;
     });
   });
@@ -94,7 +97,8 @@ describe('each decision does, on every word, what the table of the design says',
       [generation - 1, Flag.CONTROL],
     ]));
 
-  test('close', () => agrees(Word.close, Oracle.close, (_generation, owner) => owners(owner).map((me) => [me])));
+  test('close', () =>
+    agrees(Word.close, Oracle.close, (_generation, owner) => owners(owner).map((me) => [me])));
   test('free', () => agrees(Word.free, Oracle.free, (_generation, owner) => owners(owner).map((me) => [me])));
   test('takeOver', () => agrees(Word.takeOver, Oracle.takeOver, () => [[ME], [LAST_OWNER]]));
   test('reap', () =>
@@ -103,7 +107,10 @@ describe('each decision does, on every word, what the table of the design says',
 
 describe('from every well-formed word', () => {
   /** All decisions with the arguments that can change this word. */
-  const successors = (word: number, { generation, owner, ready }: Fields): readonly (readonly [string, number])[] => [
+  const successors = (
+    word: number,
+    { generation, owner, ready }: Fields,
+  ): readonly (readonly [string, number])[] => [
     ['register', Word.register(word, ME)],
     ['deliver', Word.deliver(word, generation, 1)],
     ['deliver', Word.deliver(word, generation, 63)],
@@ -124,7 +131,8 @@ describe('from every well-formed word', () => {
     everyWord((word, fields) => {
       if (!Oracle.isWellFormed(fields)) return undefined;
       for (const [name, next] of successors(word, fields)) {
-        if (next !== word && !rule(name, fields, unpack(next))) return `${name} gives ${JSON.stringify(unpack(next))}`;
+        if (next !== word && !rule(name, fields, unpack(next)))
+          return `${name} gives ${JSON.stringify(unpack(next))}`;
       }
       return undefined;
     });

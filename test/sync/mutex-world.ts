@@ -19,18 +19,23 @@ const LOCK = 0;
 const INSIDE = 1;
 const SUPERVISOR = 9;
 
-export function mutexProgram({ turns, mortal = false, preemptions, makeMutex = realMutex }: MutexCase): Program {
-  const users = turns.map(
-    (count, i): VirtualThread => ({ name: 'ABCD'.charAt(i), body: userBody(i + 1, count, makeMutex), mortal }),
-  );
+export function mutexProgram({
+  turns,
+  mortal = false,
+  preemptions,
+  makeMutex = realMutex,
+}: MutexCase): Program {
+  const users = turns.map((count, i): VirtualThread => ({
+    name: 'ABCD'.charAt(i),
+    body: userBody(i + 1, count, makeMutex),
+    mortal,
+  }));
   const supervisors = mortal
-    ? users.map(
-        (user, i): VirtualThread => ({
-          name: `supervisor of ${user.name}`,
-          body: supervisorBody(i + 1, makeMutex),
-          reaps: user.name,
-        }),
-      )
+    ? users.map((user, i): VirtualThread => ({
+        name: `supervisor of ${user.name}`,
+        body: supervisorBody(i + 1, makeMutex),
+        reaps: user.name,
+      }))
     : [];
   return {
     threads: [...users, ...supervisors],

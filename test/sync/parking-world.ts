@@ -6,7 +6,14 @@
  */
 import { expect } from 'vitest';
 import { ParkingLot, ParkState } from '../../src/sync/parking.ts';
-import { again, type Body, type Program, type VirtualPort, type VirtualThread, type View } from '../explorer/program.ts';
+import {
+  again,
+  type Body,
+  type Program,
+  type VirtualPort,
+  type VirtualThread,
+  type View,
+} from '../explorer/program.ts';
 
 export type LotLike = Pick<ParkingLot, 'announce' | 'sleep' | 'settle' | 'wakeNewest' | 'reap'>;
 type How = typeof ParkState.SLEEPS_FUTEX | typeof ParkState.SLEEPS_KERNEL;
@@ -136,7 +143,9 @@ function checkEnd(view: View, { members, producers, mortal }: ParkingCase): void
   );
   if (mortal !== undefined) return;
   expect(living).toBe(members.length);
-  expect(view.word(TAKEN), 'each piece was taken once').toBe(producers.reduce((sum, pieces) => sum + pieces, 0));
+  expect(view.word(TAKEN), 'each piece was taken once').toBe(
+    producers.reduce((sum, pieces) => sum + pieces, 0),
+  );
   expect(view.word(RECEIVED), 'one member was chosen for each wake-up').toBe(view.word(GIVEN));
 }
 

@@ -127,12 +127,16 @@ describe('under all schedules', () => {
 
   test.each(['futex', 'kernel'] as const)('a waker that vanishes anywhere loses none (%s)', (how) => {
     expectHolds(parkingProgram({ members: [how, how], producers: [1], mortal: 'producers', preemptions: 3 }));
-    expectHolds(parkingProgram({ members: [how, how], producers: [1, 1], mortal: 'producers', preemptions: 1 }));
+    expectHolds(
+      parkingProgram({ members: [how, how], producers: [1, 1], mortal: 'producers', preemptions: 1 }),
+    );
   });
 
   test.each(['futex', 'kernel'] as const)('a member that vanishes anywhere loses none (%s)', (how) => {
     expectHolds(parkingProgram({ members: [how, how], producers: [1], mortal: 'members', preemptions: 3 }));
-    expectHolds(parkingProgram({ members: [how, how], producers: [1, 1], mortal: 'members', preemptions: 1 }));
+    expectHolds(
+      parkingProgram({ members: [how, how], producers: [1, 1], mortal: 'members', preemptions: 1 }),
+    );
   });
 
   test('two wakers choose the two newest, one each', () => {

@@ -52,9 +52,11 @@ export function ringProgram(ringCase: RingCase): Program {
       }
       return undefined;
     };
-  const threads = ringCase.threads.map(
-    (work, i): VirtualThread => ({ name: 'ABCD'.charAt(i), body: body(work), mortal }),
-  );
+  const threads = ringCase.threads.map((work, i): VirtualThread => ({
+    name: 'ABCD'.charAt(i),
+    body: body(work),
+    mortal,
+  }));
   return {
     threads,
     ...(ringCase.preemptions === undefined ? {} : { preemptions: ringCase.preemptions }),

@@ -67,11 +67,30 @@ describe.each(CAPACITIES)('under all schedules a ring of %i', (capacity) => {
   });
 
   test('is one queue for two that push and take', () => {
-    expectHolds(ringProgram({ capacity, start: 0, threads: [[1, 'take', 2], [3, 'take', 'take']] }));
+    expectHolds(
+      ringProgram({
+        capacity,
+        start: 0,
+        threads: [
+          [1, 'take', 2],
+          [3, 'take', 'take'],
+        ],
+      }),
+    );
   });
 
   test('tells a third thread truly whether it is empty', () => {
-    expectHolds(ringProgram({ capacity, start: 0, threads: [[1, 2], ['take', 'take'], ['look', 'look']] }));
+    expectHolds(
+      ringProgram({
+        capacity,
+        start: 0,
+        threads: [
+          [1, 2],
+          ['take', 'take'],
+          ['look', 'look'],
+        ],
+      }),
+    );
   });
 
   test.each(WRAPS)('stays one queue across %s', (_name, startOf) => {
@@ -86,14 +105,30 @@ describe.each(CAPACITIES)('under all schedules a ring of %i', (capacity) => {
 
   test('loses at most the hint that a taker held when it vanished, and goes on', () => {
     expectHolds(
-      ringProgram({ capacity, start: 0, threads: [[1], ['take', 'take'], ['take']], filled: [9], mortal: true }),
+      ringProgram({
+        capacity,
+        start: 0,
+        threads: [[1], ['take', 'take'], ['take']],
+        filled: [9],
+        mortal: true,
+      }),
     );
   });
 
   test('stays one queue when its plain reads see old values', () => {
     const weak = true;
     expectHolds(ringProgram({ capacity, start: 0, threads: [[1], [2], ['take']], weak }));
-    expectHolds(ringProgram({ capacity, start: 0, threads: [[1, 2], [3], ['take', 'take']], preemptions: 3, weak }));
-    expectHolds(ringProgram({ capacity, start: 0, threads: [[1, 2], ['take', 'look'], ['take']], preemptions: 3, weak }));
+    expectHolds(
+      ringProgram({ capacity, start: 0, threads: [[1, 2], [3], ['take', 'take']], preemptions: 3, weak }),
+    );
+    expectHolds(
+      ringProgram({
+        capacity,
+        start: 0,
+        threads: [[1, 2], ['take', 'look'], ['take']],
+        preemptions: 3,
+        weak,
+      }),
+    );
   });
 });

@@ -71,7 +71,10 @@ export class LateClearLot extends MutantLot {
 
 /** Shows its bit before its state: a notification in between is overwritten. */
 export class BitFirstLot extends MutantLot {
-  override announce(member: number, how: typeof ParkState.SLEEPS_FUTEX | typeof ParkState.SLEEPS_KERNEL): void {
+  override announce(
+    member: number,
+    how: typeof ParkState.SLEEPS_FUTEX | typeof ParkState.SLEEPS_KERNEL,
+  ): void {
     this.port.store(parkingPlace.stamp + member, this.port.add(parkingPlace.clock, 1));
     this.port.or(parkingPlace.parked, 1 << member);
     this.port.store(parkingPlace.state + member, how);

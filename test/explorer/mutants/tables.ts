@@ -53,7 +53,13 @@ export class DeliversToActive extends MutantTable {
   override deliver(index: number, generation: number, bits: number): Outcome {
     return this.decide(index, (word) => {
       if (Word.stateOf(word) !== State.ACTIVE) return Word.deliver(word, generation, bits);
-      return Word.pack(Word.generationOf(word), 0, Word.flagsOf(word), Word.readyOf(word) | bits, State.QUEUED);
+      return Word.pack(
+        Word.generationOf(word),
+        0,
+        Word.flagsOf(word),
+        Word.readyOf(word) | bits,
+        State.QUEUED,
+      );
     });
   }
 }
