@@ -135,7 +135,9 @@ export class ConnectionSource implements Source {
     const { index, bits } = turn;
     const silent = this.#silenced(turn) || this.#isQuiet(turn);
     this.#release(turn);
-    this.#context.strands.finish(index, bits & ~Ready.PRI, inWanted | outWanted | Ready.ERR, silent);
+    // PRI is never wanted, but stays with an IN that is left: a read of the next turn may end at the urgent mark.
+    const leftover = (bits & Ready.IN) === 0 ? bits & ~Ready.PRI : bits;
+    this.#context.strands.finish(index, leftover, inWanted | outWanted | Ready.ERR, silent);
   }
 
   /**
