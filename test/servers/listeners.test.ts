@@ -172,7 +172,7 @@ describe.each(MODES)('a listener in mode %s', (mode) => {
     const peer = spawn('python3', ['-u', '-c', DESCRIPTOR_SENDER, path]);
     const ended = once(peer, 'close');
     const [sent] = (await within(once(peer.stdout, 'data'), 'the messages')) as [Buffer];
-    expect(sent.toString()).toBe('sent\n');
+    expect(sent.toString()).toContain('sent');
     // All of it is there before the first read.
     journal.set(GATE, 1);
     await journal.untilCounted(BYTES, 10 * 17);
