@@ -144,9 +144,19 @@ export class ConnectionSource implements Source {
     const outWanted = turn.hasOutput || turn.has(Phase.ABOVE_MARK) ? Ready.OUT : 0;
     const inWanted = turn.reading ? Ready.IN | Ready.RDHUP | Ready.HUP : 0;
     const { index, bits } = turn;
-    const silent = this.#silenced(turn);
+    const silent = this.#silenced(turn) || this.#isQuiet(turn);
     this.#release(turn);
-    this.#context.strands.finish(index, bits & ~Ready.PRI, inWanted | outWanted | Ready.ERR, silent);
+    // PRI is never wanted, but stays with an IN that is left: a read of the next turn may end at the urgent mark.
+    const leftover = (bits & Ready.IN) === 0 ? bits & ~Ready.PRI : bits;
+    this.#context.strands.finish(index, leftover, inWanted | outWanted | Ready.ERR, silent);
+  }
+
+  /**
+   * A paused connection that is hung up. The kernel cannot be told to be quiet about that, and each re-arm of a oneshot
+   * would report it again at once. There is nothing left to wait for but a request.
+   */
+  #isQuiet(turn: Turn): boolean {
+    return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;
   }
 
   #endOurSide(turn: Turn): void {

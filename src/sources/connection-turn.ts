@@ -127,7 +127,9 @@ export class ConnectionTurn {
       ? native.receive(this.index, address, READ_BYTES)
       : native.read(this.index, address, READ_BYTES);
     if (count > 0) {
-      if (count < READ_BYTES && streams && (this.bits & MORE_THAN_DATA) === 0) this.bits &= ~Ready.IN;
+      // A read of AF_UNIX ends at each message that carries descriptors, whatever is behind it.
+      const drained = streams && (this.config & Trait.NOT_TCP) === 0 && count < READ_BYTES;
+      if (drained && (this.bits & MORE_THAN_DATA) === 0) this.bits &= ~Ready.IN;
       this.#freshStart = 0;
       this.#freshEnd = count;
       // Behind an unread rest, the new bytes join it.

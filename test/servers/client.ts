@@ -85,7 +85,7 @@ export class Client {
     return this.#failure?.code ?? 'end';
   }
 
-  /** Closes with RST. */
+  /** Closes with RST. Not after a FIN: then Node closes nothing. */
   reset(): void {
     this.socket.resetAndDestroy();
   }
@@ -158,8 +158,9 @@ export function openClients(target: Target, count: number): Promise<Client[]> {
 
 /** Closes all clients that are still open. */
 export async function closeClients(): Promise<void> {
-  await Promise.all([...clients].map((client) => client.close()));
+  const all = [...clients];
   clients.clear();
+  await Promise.all(all.map((client) => client.close()));
 }
 
 /** The TCP port of a server. */

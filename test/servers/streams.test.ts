@@ -12,6 +12,10 @@ import { guardPools, listen, openPool } from './pools.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const BYTES = 4;
+const STOP_AT = 6;
+const STOPPED = 7;
+const GATE = 8;
 const MODES = ['edge', 'oneshot'] as const;
 
 guardPools();
@@ -86,6 +90,24 @@ describe.each(MODES)('a connection in mode %s', (mode) => {
       });
     }
     expect(pool.stats().workers.length).toBe(2);
+  });
+
+  it('reads on behind an urgent byte that lies deep in what has arrived', async () => {
+    const { pool, journal } = await openPool('streams', { minThreads: 1 });
+    const server = await listen(pool, 'stops', { mode });
+    journal.set(STOP_AT, 16 * MIB);
+    const peer = spawn('python3', ['-u', '-c', URGENT_PEER, String(portOf(server))]);
+    const ended = once(peer, 'close');
+    // The kernel's buffer has grown by now. The worker stands still while it fills.
+    await journal.untilCounted(STOPPED, 1);
+    peer.stdin.write('go\n');
+    const [said] = (await within(once(peer.stdout, 'data'), 'the rest of the data')) as [Buffer];
+    expect(said.toString()).toContain('arrived');
+    journal.set(GATE, 1);
+    await journal.untilCounted(BYTES, 16 * MIB + 512 * KIB);
+    peer.stdin.end();
+    await within(ended, 'the end of the peer');
+    expect(journal.counted(BYTES)).toBe(16 * MIB + 512 * KIB);
   });
 
   it('keeps order when many messages come in one packet and in many', async () => {
@@ -184,3 +206,19 @@ describe.each(MODES)('a connection in mode %s', (mode) => {
     expect(order.map((entry) => entry.on)).toEqual(['data', 'drain', 'data']);
   });
 });
+
+/** Sends 16 MiB, then, when told to, 512 KiB with an urgent byte in its second half; says when all has arrived. */
+const URGENT_PEER = `
+import fcntl, socket, struct, sys, termios, time
+peer = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+peer.sendall(b'x' * (16 << 20))
+sys.stdin.readline()
+peer.sendall(b'y' * (420 << 10))
+peer.send(b'!', socket.MSG_OOB)
+peer.sendall(b'z' * (92 << 10))
+deadline = time.monotonic() + 2
+while time.monotonic() < deadline:
+    if struct.unpack('i', fcntl.ioctl(peer, termios.TIOCOUTQ, bytes(4)))[0] == 0: break
+print('arrived' if time.monotonic() < deadline else 'stuck')
+sys.stdin.read()
+`;

@@ -1,7 +1,7 @@
 // Handlers that move bytes.
 import { createHash } from 'node:crypto';
 import { defineHandlers, workerId } from 'wakeone/worker';
-import { count, note, openJournal } from './journal.mjs';
+import { count, counted, note, openJournal, waitAtGate } from './journal.mjs';
 
 /** Most that one connection ever had unsent, in KiB: a counter. */
 export const MOST_UNSENT = 1;
@@ -74,6 +74,18 @@ export default defineHandlers(
     hoard: {
       data: (connection) => note({ on: 'unread', bytes: connection.inputLength }),
       close: (connection, reason) => note({ on: 'close', fd: connection.fd, type: reason.type }),
+    },
+    /** Counts what it gets, and blocks once it has got so many bytes. */
+    stops: {
+      data(connection) {
+        const before = count(4, connection.inputLength);
+        const stop = counted(6);
+        if (before < stop && before + connection.inputLength >= stop) {
+          count(7);
+          waitAtGate(8);
+        }
+        connection.consume();
+      },
     },
     /** Counts what it gets. */
     sink: {
