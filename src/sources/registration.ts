@@ -7,6 +7,8 @@ import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, eventsOf, MAX_DETAIL, type SlotRecords } from '../slots/record.ts';
 import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
 
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
 export type EventName = 'in' | 'out' | 'pri';
 
 /** Names a registration for another thread: plain data, never reused. */
@@ -116,6 +118,17 @@ export class Registration {
 
   /** Resolves when the last delivery is over and the descriptor is closed (if it is the pool's to close). Any thread. */
   async ended(): Promise<void> {
+    if (!this.#isGoingOn()) return;
+    // Atomics.waitAsync is nothing that a thread's event loop waits for; in a worker only what is open gets it a turn.
+    const open = setInterval(() => {}, MAX_DELAY_MS);
+    try {
+      await this.#untilEnded();
+    } finally {
+      clearInterval(open);
+    }
+  }
+
+  async #untilEnded(): Promise<void> {
     const { words, layout, slots } = this.#memory;
     const at = layout.slot(this.fd) + SlotWord.GENERATION;
     // A free slot that still has this generation was never registered with it: there is no end to wait for.
@@ -124,11 +137,15 @@ export class Registration {
       await value;
     }
     // The generation ends just before the descriptor is closed; the state tells when that is done.
-    for (;;) {
-      const word = slots.word(this.fd);
-      if (!isGeneration(word, this.generation) || stateOf(word) !== State.CLOSING) return;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    while (this.#isGoingOn()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #isGoingOn(): boolean {
+    const { slots } = this.#memory;
+    const word = slots.word(this.fd);
+    // A free slot of this generation: the one that the handle names has not begun, and never may.
+    if (slots.generation(this.fd) === this.generation) return stateOf(word) !== State.FREE;
+    return isGeneration(word, this.generation) && stateOf(word) === State.CLOSING;
   }
 
   #ask(change: (records: SlotRecords) => boolean): void {
