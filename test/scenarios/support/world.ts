@@ -30,6 +30,8 @@ const nextTurn = promisify(setImmediate);
 export class World {
   readonly pool: Pool;
   readonly native = openNative();
+  /** What handlers threw. */
+  readonly errors: unknown[] = [];
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #probes: Probe[] = [];
   readonly #rounds: Probe[] = [];
@@ -38,6 +40,7 @@ export class World {
 
   constructor(pool: Pool, words: Int32Array<SharedArrayBuffer>) {
     this.pool = pool;
+    pool.on('handlerError', (error) => this.errors.push(error));
     this.#words = words;
   }
 
@@ -74,6 +77,10 @@ export class World {
     const registration = this.pool.add(fd, { ...options, cookie: probe.number });
     if (options.ownership === 'own') this.#open.delete(fd);
     return { registration, probe };
+  }
+
+  has(fd: number): boolean {
+    return this.#open.has(fd);
   }
 
   /** Sees to it that these descriptors are closed at the end. */
