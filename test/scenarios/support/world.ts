@@ -103,6 +103,15 @@ export class World {
     this.#open.delete(fd);
   }
 
+  /** What is open under a number. That a number is free says nothing: other threads open files too. */
+  fileOf(fd: number): string | undefined {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return undefined;
+    }
+  }
+
   eventfd(): number {
     return this.keep(this.native.eventfd())[0];
   }
