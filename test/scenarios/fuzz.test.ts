@@ -10,7 +10,7 @@ import type { Registration } from 'wakeone';
 import { pipe, unread, write } from '../support/libc.ts';
 import { Field, type Probe } from './support/probe.ts';
 import { Random } from './support/random.ts';
-import { inWorld, MODES, times, type World } from './support/world.ts';
+import { inWorld, LONG_MS, MODES, times, type World } from './support/world.ts';
 
 const PIPES = 6;
 const STEPS = times(3000, 100_000);
@@ -192,55 +192,63 @@ class Machine {
 }
 
 describe('random calls', () => {
-  it('do to each registration what the model says (90)', async () => {
-    const random = new Random();
-    await inWorld({ minThreads: 3 }, async (world) => {
-      // Half of the registrations ends with its first delivery.
-      const handlers = ['drain', 'drain', 'drain', 'ending', 'throwing', 'rejecting'];
-      const machine = new Machine(world, random, handlers, true);
-      const log: string[] = [];
-      try {
-        for (let i = 0; i < STEPS; i++) {
-          const model = random.pick(machine.models);
-          const name = `${machine.models.indexOf(model)}`;
-          log.push(`${name}: ${await machine.step(model)}`);
-          await check(machine, model);
-          if (random.below(20) === 0) {
-            await world.settle();
-            for (const each of machine.models) await check(machine, each);
+  it(
+    'do to each registration what the model says (90)',
+    async () => {
+      const random = new Random();
+      await inWorld({ minThreads: 3 }, async (world) => {
+        // Half of the registrations ends with its first delivery.
+        const handlers = ['drain', 'drain', 'drain', 'ending', 'throwing', 'rejecting'];
+        const machine = new Machine(world, random, handlers, true);
+        const log: string[] = [];
+        try {
+          for (let i = 0; i < STEPS; i++) {
+            const model = random.pick(machine.models);
+            const name = `${machine.models.indexOf(model)}`;
+            log.push(`${name}: ${await machine.step(model)}`);
+            await check(machine, model);
+            if (random.below(20) === 0) {
+              await world.settle();
+              for (const each of machine.models) await check(machine, each);
+            }
           }
+          for (const model of machine.models) await machine.teardown(model);
+        } catch (error) {
+          throw new Error(`seed ${random.seed}, after: ${log.slice(-40).join('; ')}`, { cause: error });
         }
-        for (const model of machine.models) await machine.teardown(model);
-      } catch (error) {
-        throw new Error(`seed ${random.seed}, after: ${log.slice(-40).join('; ')}`, { cause: error });
-      }
-    });
-  }, 60_000);
+      });
+    },
+    LONG_MS,
+  );
 
-  it('that race deliveries and each other lose nothing and run nothing at once (90)', async () => {
-    const random = new Random();
-    await inWorld({ minThreads: 4, wakeAtHints: 1 }, async (world) => {
-      const machine = new Machine(world, random, ['drain', 'busy', 'patient'], false);
-      try {
-        for (let i = 0; i < STEPS * 4; i++) {
-          const model = random.pick(machine.models);
-          const done = machine.step(model);
-          // Ends are waited for, nothing else: the next call may race what this one has begun.
-          if (typeof done !== 'string') await done;
-          if (random.below(50) === 0) await new Promise((resolve) => setImmediate(resolve));
+  it(
+    'that race deliveries and each other lose nothing and run nothing at once (90)',
+    async () => {
+      const random = new Random();
+      await inWorld({ minThreads: 4, wakeAtHints: 1 }, async (world) => {
+        const machine = new Machine(world, random, ['drain', 'busy', 'patient'], false);
+        try {
+          for (let i = 0; i < STEPS * 4; i++) {
+            const model = random.pick(machine.models);
+            const done = machine.step(model);
+            // Ends are waited for, nothing else: the next call may race what this one has begun.
+            if (typeof done !== 'string') await done;
+            if (random.below(50) === 0) await new Promise((resolve) => setImmediate(resolve));
+          }
+          for (const model of machine.models) {
+            if (model.registration === undefined) continue;
+            model.registration.modify({ events: ['in'] });
+            model.registration.enable();
+            const empty = (): boolean => unread(model.reader) === 0;
+            await world.until(empty, `pipe ${model.reader} is read empty`);
+          }
+        } catch (error) {
+          throw new Error(`seed ${random.seed}`, { cause: error });
         }
-        for (const model of machine.models) {
-          if (model.registration === undefined) continue;
-          model.registration.modify({ events: ['in'] });
-          model.registration.enable();
-          const empty = (): boolean => unread(model.reader) === 0;
-          await world.until(empty, `pipe ${model.reader} is read empty`);
-        }
-      } catch (error) {
-        throw new Error(`seed ${random.seed}`, { cause: error });
-      }
-    });
-  }, 60_000);
+      });
+    },
+    LONG_MS,
+  );
 });
 
 /** Waits for what the model says must happen, and sees that no more does. */

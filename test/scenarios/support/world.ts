@@ -19,6 +19,9 @@ export type Mode = (typeof MODES)[number];
 export const stress: boolean = process.env['WAKEONE_STRESS'] !== undefined;
 export const times = (usual: number, underStress: number): number => (stress ? underStress : usual);
 
+/** Time limit of tests that count high. */
+export const LONG_MS: number = times(60_000, 4 * 3_600_000);
+
 const MOST_PROBES = 4096;
 const MOST_ROUNDS = 64;
 const DEADLINE_MS = 15_000;
