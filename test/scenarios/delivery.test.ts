@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { pipe, read, shutdown, socketPair, write } from '../support/libc.ts';
 import { Bit, Field, fnv1a, type Probe, stepsOf } from './support/probe.ts';
 import { Random } from './support/random.ts';
-import { inWorld, MODES, times, type World } from './support/world.ts';
+import { inWorld, LONG_MS, MODES, times, type World } from './support/world.ts';
 
 const EAGAIN = -11;
 
@@ -115,12 +115,12 @@ describe.each(MODES)('in %s mode', (mode) => {
         await world.until(
           () => sources.every(({ probe }) => probe.bytes === length),
           'all bytes arrive',
-          60_000,
+          LONG_MS,
         );
         for (const { data, probe } of sources) expect(probe.get(Field.HASH) >>> 0).toBe(fnv1a(data));
       });
     },
-    60_000,
+    LONG_MS,
   );
 
   it('a delivery whose data somebody else took is harmless (16)', async () => {

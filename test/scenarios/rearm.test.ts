@@ -191,9 +191,9 @@ describe.each(MODES)('in %s mode', (mode) => {
     async (what) => {
       await inWorld({ minThreads: 1 }, async (world) => {
         const first = world.eventfd();
-        const second = world.eventfd();
         const { probe: gate } = world.add(first, { handler: 'gated', mode });
         for (let round = 0; round < 30; round++) {
+          const second = world.eventfd();
           const { registration, probe } = world.add(second, { handler: 'drain', mode });
           await world.settle();
           // Both in one batch: while the handler of the one runs, the other is queued.
@@ -212,12 +212,9 @@ describe.each(MODES)('in %s mode', (mode) => {
             registration.enable();
             await world.until(() => probe.bytes === 8, 'when it is enabled it is delivered');
             await registration.teardown();
-          } else if (probe.count === 0) {
-            expect(world.native.statusFlags(second)).toBeGreaterThan(0);
           }
           expect(probe.count).toBeLessThanOrEqual(1);
           world.close(second);
-          expect(world.eventfd()).toBe(second);
         }
       });
     },

@@ -19,6 +19,7 @@ const MSG_OOB = 1;
 const MSG_DONTWAIT = 0x40;
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTPEER = 0x5441;
+const FIONREAD = 0x541b;
 const O_RDWR = 2;
 const O_NOCTTY = 0o400;
 const PTRACE_SEIZE = 0x4206;
@@ -139,9 +140,9 @@ export function signalfd(signal: number): number {
   return check('signalfd', libc.signalfd(-1, signalSet(signal), O_NONBLOCK | CLOEXEC));
 }
 
-/** Sends a signal to one thread of this process. */
-export function signalThread(thread: number, signal: number): void {
-  check('tgkill', libc.syscall(SYS_TGKILL, 'int', process.pid, 'int', thread, 'int', signal));
+/** Sends a signal to one thread, of this process or another. */
+export function signalThread(thread: number, signal: number, group: number = process.pid): void {
+  check('tgkill', libc.syscall(SYS_TGKILL, 'int', group, 'int', thread, 'int', signal));
 }
 
 export function pidfd(pid: number): number {
@@ -169,6 +170,13 @@ export function sendUrgent(fd: number, byte: number): void {
 /** Bytes written, or a negated errno. */
 export function write(fd: number, bytes: Uint8Array): number {
   return orErrno(libc.write(fd, bytes, bytes.length));
+}
+
+/** Bytes that wait to be read (FIONREAD). */
+export function unread(fd: number): number {
+  const count = Buffer.alloc(4);
+  check('ioctl', libc.ioctl(fd, FIONREAD, 'void *', count));
+  return count.readInt32LE(0);
 }
 
 /** Bytes read into `bytes`, or a negated errno. */

@@ -260,6 +260,16 @@ export default defineHandlers(
       await gateAsync(block);
       drain(event, block);
     }),
+    /** The last delivery never settles. */
+    endless: probed(drain, (_, block) => {
+      put(block, 'RUNNING', 0);
+      return new Promise(() => {});
+    }),
+    /** Takes its worker with it. */
+    crashing: probed((_, block) => {
+      put(block, 'RUNNING', 0);
+      process.exit(3);
+    }),
     throwing: probed(() => {
       throw new Error('thrown on purpose');
     }),
@@ -285,13 +295,14 @@ export default defineHandlers(
     stubborn: probed((event, block) => {
       event.signal.addEventListener('abort', () => {
         note(block, 'ABORTS');
+        // It is to be revoked: from now on the last delivery may overtake it.
+        put(block, 'RUNNING', 0);
         const attempt = () => {
           try {
             event.read();
             setTimeout(attempt, 5);
           } catch (error) {
             put(block, 'REVOKED', error.code === 'ERR_WAKEONE_NOT_OWNER' ? 1 : 2);
-            Atomics.store(words, block + field.RUNNING, 0);
             happened();
           }
         };

@@ -19,6 +19,9 @@ export type Mode = (typeof MODES)[number];
 export const stress: boolean = process.env['WAKEONE_STRESS'] !== undefined;
 export const times = (usual: number, underStress: number): number => (stress ? underStress : usual);
 
+/** Time limit of tests that count high. */
+export const LONG_MS: number = times(60_000, 4 * 3_600_000);
+
 const MOST_PROBES = 4096;
 const MOST_ROUNDS = 64;
 const DEADLINE_MS = 15_000;
@@ -30,6 +33,8 @@ const nextTurn = promisify(setImmediate);
 export class World {
   readonly pool: Pool;
   readonly native = openNative();
+  /** What handlers threw. */
+  readonly errors: unknown[] = [];
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #probes: Probe[] = [];
   readonly #rounds: Probe[] = [];
@@ -38,6 +43,7 @@ export class World {
 
   constructor(pool: Pool, words: Int32Array<SharedArrayBuffer>) {
     this.pool = pool;
+    pool.on('handlerError', (error) => this.errors.push(error));
     this.#words = words;
   }
 
@@ -76,6 +82,10 @@ export class World {
     return { registration, probe };
   }
 
+  has(fd: number): boolean {
+    return this.#open.has(fd);
+  }
+
   /** Sees to it that these descriptors are closed at the end. */
   keep<T extends readonly number[]>(...fds: T): T {
     for (const fd of fds) {
@@ -94,6 +104,15 @@ export class World {
   /** The number is somebody else's to close from now on. */
   forget(fd: number): void {
     this.#open.delete(fd);
+  }
+
+  /** What is open under a number. That a number is free says nothing: other threads open files too. */
+  fileOf(fd: number): string | undefined {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return undefined;
+    }
   }
 
   eventfd(): number {
