@@ -296,10 +296,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         const { handler, fd } = message;
         const error = unpackThrown(message.error);
         if (this.listenerCount('handlerError') > 0) this.emit('handlerError', error, { handler, fd });
-        else
-          process.emitWarning(error instanceof Error ? error : String(error), {
-            detail: `in a handler of fd ${fd}`,
-          });
+        else warn(error, handler, fd);
         break;
       }
       case 'starved':
@@ -360,6 +357,12 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
     throw error;
   }
   return pool;
+}
+
+/** Nobody listens to `handlerError`. */
+function warn(error: unknown, handler: string, fd: number): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.emitWarning(text, { type: 'HandlerError', detail: `thrown in handler '${handler}' (fd ${fd})` });
 }
 
 async function within(done: Promise<void>, timeoutMs: number): Promise<void> {

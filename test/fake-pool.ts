@@ -133,6 +133,7 @@ export function contextOf(
       loop.pendingHandlers = count;
     }),
     handlers,
+    names: handlers.map((_, number) => `handler ${number}`),
     input: makeScratch(native),
     output: makeScratch(native),
     dataAddress: native.adopt(memory.buffers.data),

@@ -70,6 +70,8 @@ export const Phase = {
   DRAINING: 64,
   /** The `end` handler has been called. */
   END_SEEN: 128,
+  /** Input came since the linger timer was last set. */
+  STIRRED: 256,
 } as const;
 const PHASE_MASK = 0x7ff;
 

@@ -14,6 +14,7 @@ import { Flag, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn } from './connection-turn.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
+import { ABSENT, callHandler } from './handler-call.ts';
 import type { ConnectionHandlers } from './handlers.ts';
 import type { Held } from './pending.ts';
 import { type CloseReason, reasonFrom } from './reason.ts';
@@ -23,12 +24,17 @@ const READ_BUDGET = 4;
 /** What makes a read worth trying. */
 const READABLE = Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR;
 const GONE = Ready.HUP | Ready.ERR;
+/** Our side has ended because the pool closes; the peer's has not. */
+const LINGER_MS = 100;
+const LINGERING = Phase.DRAINING | Phase.SHUT;
 
 type Method = keyof ConnectionHandlers;
 
 /** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
 class Turn extends ConnectionTurn {
   handle: Connection | undefined;
+  /** Input came in this turn: the peer is sending. */
+  sawInput = false;
 }
 
 export class ConnectionSource implements Source {
@@ -65,6 +71,7 @@ export class ConnectionSource implements Source {
       return;
     }
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
+    if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
   }
@@ -73,6 +80,7 @@ export class ConnectionSource implements Source {
     const turn = this.#spare ?? new Turn(this.#context);
     this.#spare = undefined;
     turn.begin(index, claimed);
+    turn.sawInput = false;
     return turn;
   }
 
@@ -90,6 +98,12 @@ export class ConnectionSource implements Source {
     }
     for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
       if (!turn.read()) break;
+      turn.sawInput = true;
+      if (this.#isLingering(turn)) {
+        turn.consume(turn.inputLength);
+        turn.phase |= Phase.STIRRED;
+        continue;
+      }
       if (this.#invoke(turn, 'data')) return;
       if (this.#isForced(turn)) {
         this.#conclude(turn);
@@ -159,6 +173,10 @@ export class ConnectionSource implements Source {
     return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;
   }
 
+  #isLingering(turn: Turn): boolean {
+    return (turn.phase & LINGERING) === LINGERING;
+  }
+
   #endOurSide(turn: Turn): void {
     const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
     if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
@@ -167,15 +185,35 @@ export class ConnectionSource implements Source {
     // Read out and hung up: nobody is there any more, whatever we still wanted to send.
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
     if (!turn.has(Phase.ENDING) || turn.hasOutput) return;
-    if (turn.has(Phase.DRAINING)) {
-      turn.closing = { type: 'pool-closed' };
-    } else if (turn.has(Phase.PEER_ENDED)) {
+    const draining = turn.has(Phase.DRAINING);
+    const sends = turn.sawInput || (turn.bits & Ready.IN) !== 0;
+    if (turn.has(Phase.PEER_ENDED) || (draining && !sends && !turn.has(Phase.SHUT))) {
       // close() sends the FIN itself.
-      turn.closing = { type: 'end' };
+      turn.closing = { type: draining ? 'pool-closed' : 'end' };
     } else if (!turn.has(Phase.SHUT)) {
       turn.phase |= Phase.SHUT;
       this.#context.native.shutdown(turn.index, 1);
+      if (draining) this.#linger(turn);
     }
+  }
+
+  /**
+   * To close with unread input would send RST, and drop what is on its way to a peer that is still sending: such a peer
+   * gets a FIN, and what it sends is dropped until it ends too or falls silent.
+   */
+  #linger(turn: Turn): void {
+    const { index, generation } = turn;
+    turn.phase &= ~(Phase.PAUSED | Phase.ABOVE_MARK | Phase.STIRRED);
+    setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
+  }
+
+  /** The linger timer. True if nothing came since it was set. */
+  #isSilent(turn: Turn): boolean {
+    if (turn.has(Phase.STIRRED)) {
+      this.#linger(turn);
+      return false;
+    }
+    return true;
   }
 
   #fail(turn: Turn): void {
@@ -185,7 +223,7 @@ export class ConnectionSource implements Source {
     turn.closing = { type: 'error', error: failure.error };
     const handlers = this.#handlersOf(turn);
     if (handlers.error === undefined) {
-      if (failure.thrown) this.#context.report(failure.error, 'connection', turn.index);
+      if (failure.thrown) this.#context.report(failure.error, this.#nameOf(turn), turn.index);
     } else if (this.#invoke(turn, 'error', failure.error)) {
       return;
     }
@@ -193,7 +231,8 @@ export class ConnectionSource implements Source {
   }
 
   #close(turn: Turn, reason: CloseReason): void {
-    if (turn.failure?.thrown === true) this.#context.report(turn.failure.error, 'connection', turn.index);
+    if (turn.failure?.thrown === true)
+      this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
     turn.failure = undefined;
     turn.closing = reason;
     if (!this.#context.strands.beginEnd(turn.index)) return;
@@ -203,7 +242,7 @@ export class ConnectionSource implements Source {
   }
 
   #closed(turn: Turn): void {
-    if (turn.failure !== undefined) this.#context.report(turn.failure.error, 'connection', turn.index);
+    if (turn.failure !== undefined) this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
     const { index, detached } = turn;
     this.#release(turn);
     this.#context.strands.end(index, detached);
@@ -223,7 +262,7 @@ export class ConnectionSource implements Source {
     turn.handle ??= new Connection(turn);
     let result: unknown;
     try {
-      result = call(this.#handlersOf(turn), method, turn.handle, argument);
+      result = callHandler(this.#handlersOf(turn), method, turn.handle, argument);
     } catch (error) {
       this.#context.memory.count(Counter.HANDLED);
       this.#threw(turn, error);
@@ -267,7 +306,7 @@ export class ConnectionSource implements Source {
     };
     result.then(resume, (error: unknown) => {
       if (this.#held.get(turn) === held) this.#threw(turn, error);
-      else this.#context.report(error, 'connection', held.fd);
+      else this.#context.report(error, this.#nameOf(turn), held.fd);
       resume();
     });
     pending.add(held, method === 'close');
@@ -281,32 +320,11 @@ export class ConnectionSource implements Source {
     else this.#conclude(turn);
   }
 
+  #nameOf(turn: Turn): string {
+    return this.#context.names[handlerOf(turn.config)] ?? '';
+  }
+
   #handlersOf(turn: Turn): ConnectionHandlers {
     return this.#context.handlers[handlerOf(turn.config)] as ConnectionHandlers;
-  }
-}
-
-const ABSENT: unique symbol = Symbol('no such handler');
-
-/** Calls a handler if it is there. Each by its own name: a computed one would cost a slow property load per event. */
-function call(
-  handlers: ConnectionHandlers,
-  method: Method,
-  connection: Connection,
-  argument: unknown,
-): unknown {
-  switch (method) {
-    case 'open':
-      return handlers.open === undefined ? ABSENT : handlers.open(connection);
-    case 'data':
-      return handlers.data === undefined ? ABSENT : handlers.data(connection);
-    case 'drain':
-      return handlers.drain === undefined ? ABSENT : handlers.drain(connection);
-    case 'end':
-      return handlers.end === undefined ? ABSENT : handlers.end(connection);
-    case 'error':
-      return handlers.error === undefined ? ABSENT : handlers.error(connection, argument as Error);
-    case 'close':
-      return handlers.close === undefined ? ABSENT : handlers.close(connection, argument as CloseReason);
   }
 }

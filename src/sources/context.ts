@@ -23,6 +23,7 @@ export type WorkerContext = {
   readonly pending: PendingHandlers;
   /** By number; what is behind one, its source knows. */
   readonly handlers: readonly object[];
+  readonly names: readonly string[];
   /** Where reads go, and writes of memory that has no native address come from. */
   readonly input: Scratch;
   readonly output: Scratch;

@@ -84,8 +84,8 @@ export class FdSource implements Source {
 
   /** Calls the handler, and `then` when it is done, now or later. */
   #call(event: FdEvent, delivery: Delivery, then: () => void): void {
-    const { handlers, memory, report } = this.#context;
-    const handler = handlers[handlerOf(memory.records.config(delivery.fd))] as FdHandler;
+    const { handlers, memory } = this.#context;
+    const handler = handlers[this.#handlerOf(delivery)] as FdHandler;
     memory.count(Counter.HANDLED);
     try {
       const result: unknown = handler(event);
@@ -94,14 +94,14 @@ export class FdSource implements Source {
         return;
       }
     } catch (error) {
-      report(error, 'event', delivery.fd);
+      this.#report(error, delivery);
       delivery.teardown ??= 0;
     }
     then();
   }
 
   #suspend(event: FdEvent, delivery: Delivery, result: Promise<unknown>, then: () => void): void {
-    const { pending, loop, report } = this.#context;
+    const { pending, loop } = this.#context;
     let over = false;
     const held: Held = {
       fd: delivery.fd,
@@ -120,11 +120,19 @@ export class FdSource implements Source {
       then();
     };
     result.then(settle, (error: unknown) => {
-      report(error, 'event', delivery.fd);
+      this.#report(error, delivery);
       delivery.teardown ??= 0;
       settle();
     });
     pending.add(held, delivery.reason !== undefined);
     loop.runMicrotasks();
+  }
+
+  #handlerOf(delivery: Delivery): number {
+    return handlerOf(this.#context.memory.records.config(delivery.fd));
+  }
+
+  #report(error: unknown, delivery: Delivery): void {
+    this.#context.report(error, this.#context.names[this.#handlerOf(delivery)] ?? '', delivery.fd);
   }
 }

@@ -17,6 +17,7 @@ import { enterTurn, leaveTurn, type WorkerContext } from './context.ts';
 /** Connections accepted in one turn; then the listener goes to the tail. */
 const BUDGET = 64;
 const RETRY_MS = 100;
+const TELL_AGAIN_MS = 1000;
 
 /** Errors of accept4 that concern one connection: go on with the next. (accept(2), "Error handling".) */
 const PASSING = new Set<number>([
@@ -44,6 +45,7 @@ export class ListenerSource implements Source {
   readonly #connections: ConnectionSource;
   readonly #onStarved: (fd: number, errno: number) => void;
   readonly #retries = new Set<number>();
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     context: WorkerContext,
@@ -93,9 +95,7 @@ export class ListenerSource implements Source {
       } else if (PASSING.has(fd)) {
         accepted++;
       } else {
-        memory.records.starve(index);
-        this.#retry(index, generation, fd);
-        return Stop.STARVED;
+        return this.#pause(index, generation, fd);
       }
     }
     return Stop.BUDGET;
@@ -108,6 +108,7 @@ export class ListenerSource implements Source {
     return most !== 0 && records.connections(index) >= most;
   }
 
+  /** Opens an accepted connection. One that the pool has no room for is closed, and that is told once in a while. */
   #open(listener: number, generation: number, fd: number): void {
     const { memory, registrar } = this.#context;
     const config = memory.records.config(listener);
@@ -121,20 +122,30 @@ export class ListenerSource implements Source {
       listener: { index: listener, generation },
     });
     if (index < 0) {
-      this.#onStarved(listener, index);
+      this.#tell(listener, index);
       return;
     }
     memory.count(Counter.ACCEPTED);
     this.#connections.open(index);
   }
 
-  #retry(index: number, generation: number, errno: number): void {
-    this.#onStarved(index, errno);
-    if (this.#retries.has(index)) return;
+  #tell(listener: number, errno: number): void {
+    const now = performance.now();
+    if (now - this.#toldAt < TELL_AGAIN_MS) return;
+    this.#toldAt = now;
+    this.#onStarved(listener, errno);
+  }
+
+  /** No descriptors or no memory: the listener falls silent for a while. */
+  #pause(index: number, generation: number, errno: number): Stop {
+    this.#context.memory.records.starve(index);
+    this.#tell(index, errno);
+    if (this.#retries.has(index)) return Stop.STARVED;
     this.#retries.add(index);
     setTimeout(() => {
       this.#retries.delete(index);
       this.#context.strands.request(index, generation, Flag.CONTROL);
     }, RETRY_MS);
+    return Stop.STARVED;
   }
 }

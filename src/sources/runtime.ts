@@ -57,6 +57,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     send({ type: 'handlerError', error: packThrown(error), handler, fd });
   };
   const handlers: object[] = [];
+  const names: string[] = [];
   const context: WorkerContext = {
     worker: task.worker,
     memory,
@@ -66,6 +67,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     loop,
     pending,
     handlers,
+    names,
     input: makeScratch(native),
     output: makeScratch(native),
     dataAddress: native.adopt(memory.buffers.data),
@@ -79,6 +81,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     module = await loadHandlers(task.handlers);
     const listed = listHandlers(module);
     handlers.push(...listed.handlers);
+    names.push(...listed.entries.map((entry) => entry.name));
     await module.options.init?.(task.workerData);
     send({ type: 'ready', worker: task.worker, threadId, entries: listed.entries });
   } catch (error) {

@@ -236,3 +236,28 @@ it.each([[-1], [Number.NaN], [2 ** 31], ['5']])('close() refuses the timeout %s'
   );
   expect(pool.open).toBe(true);
 });
+
+it.each(MODES)(
+  'a client that keeps sending while the pool drains gets all answers and a FIN in mode %s',
+  async (mode) => {
+    const { pool } = await openPool('streams');
+    const client = await openClient(await listen(pool, 'echo', { mode }));
+    const chunk = Buffer.alloc(16 * 1024, 7);
+    let sent = 0;
+    const pump = (): void => {
+      if (client.ended) {
+        client.socket.end();
+        return;
+      }
+      sent += chunk.length;
+      client.socket.write(chunk, () => setImmediate(pump));
+    };
+    pump();
+    await until(() => client.received > 2 ** 20, 'a stream in full flow');
+    await pool.close({ timeoutMs: 10_000 });
+    await until(() => client.ended, 'the FIN');
+    expect(client.failure).toBeUndefined();
+    expect(client.received).toBeGreaterThan(2 ** 20);
+    expect(client.received).toBeLessThanOrEqual(sent);
+  },
+);

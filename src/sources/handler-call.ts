@@ -1,0 +1,30 @@
+/** Calling a connection's handlers. */
+import type { Connection } from './connection.ts';
+import type { ConnectionHandlers } from './handlers.ts';
+import type { CloseReason } from './reason.ts';
+
+/** What callHandler returns if the handler is not there. */
+export const ABSENT: unique symbol = Symbol('no such handler');
+
+/** Calls a handler if it is there. Each by its own name: a computed one would cost a slow property load per event. */
+export function callHandler(
+  handlers: ConnectionHandlers,
+  method: Method,
+  connection: Connection,
+  argument: unknown,
+): unknown {
+  switch (method) {
+    case 'open':
+      return handlers.open === undefined ? ABSENT : handlers.open(connection);
+    case 'data':
+      return handlers.data === undefined ? ABSENT : handlers.data(connection);
+    case 'drain':
+      return handlers.drain === undefined ? ABSENT : handlers.drain(connection);
+    case 'end':
+      return handlers.end === undefined ? ABSENT : handlers.end(connection);
+    case 'error':
+      return handlers.error === undefined ? ABSENT : handlers.error(connection, argument as Error);
+    case 'close':
+      return handlers.close === undefined ? ABSENT : handlers.close(connection, argument as CloseReason);
+  }
+}
