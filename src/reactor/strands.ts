@@ -91,8 +91,8 @@ export class Strands {
   /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
   end(index: number, keepFd: boolean): void {
     const { records, data, slots, me, port } = this.#memory;
-    data.release(records.input(index));
-    data.release(records.output(index));
+    data.release(records.takeInput(index));
+    data.release(records.takeOutput(index));
     const config = records.config(index);
     const owned = (config & Trait.OWN) !== 0 && !keepFd;
     const parent = records.parent(index);

@@ -179,6 +179,19 @@ export class SlotRecords {
     return this.#words[this.#layout.slot(index) + SlotWord.INPUT] ?? 0;
   }
 
+  /** The block, which is the caller's to release from now on: whoever dies after this has not left it twice. */
+  takeInput(index: number): number {
+    const block = this.input(index);
+    this.setInput(index, 0);
+    return block;
+  }
+
+  takeOutput(index: number): number {
+    const block = this.output(index);
+    this.setOutput(index, 0);
+    return block;
+  }
+
   setInput(index: number, block: number): void {
     this.#words[this.#layout.slot(index) + SlotWord.INPUT] = block;
   }

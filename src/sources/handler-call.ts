@@ -9,7 +9,7 @@ export const ABSENT: unique symbol = Symbol('no such handler');
 /** Calls a handler if it is there. Each by its own name: a computed one would cost a slow property load per event. */
 export function callHandler(
   handlers: ConnectionHandlers,
-  method: Method,
+  method: keyof ConnectionHandlers,
   connection: Connection,
   argument: unknown,
 ): unknown {

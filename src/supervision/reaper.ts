@@ -7,10 +7,9 @@ import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
-import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
-import { State } from '../slots/word.ts';
+import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
 /** Puts right what `worker` left. `alive` is the bitmap of the workers that live. */
@@ -38,13 +37,13 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): vo
   const { memory } = dispatcher;
   const { slots, records, layout } = memory;
   for (let index = 0; index < layout.maxFds; index++) {
-    const owner = slots.ownerOf(index, slots.generation(index));
-    if (owner === dead) {
+    // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
+    if (ownerOf(slots.word(index)) === dead) {
       records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
       const outcome = slots.reap(index, dead, Owner.SUPERVISOR);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
-      else if (outcome === Outcome.DONE) finishClosing(memory, native, index);
+      else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
     } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
       // Its hint may have died between the CAS and the push.
       dispatcher.push(index + 1);
@@ -52,25 +51,27 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): vo
   }
 }
 
-/** The dead one was closing this slot: if the kernel still knows the fd as ours, it had not closed it yet. */
-function finishClosing(memory: PoolMemory, native: Native, index: number): void {
-  const { slots, records, port } = memory;
-  const generation = slots.generation(index);
-  const removed = native.epollControl(
-    memory.config(Config.EPOLL_FD),
-    EpollOp.DEL,
-    index,
-    0,
-    index,
-    generation,
-  );
+/**
+ * The dead one was closing this slot, which is the supervisor's now and still ACTIVE: nobody can take it over before the
+ * last step. If the kernel still knows the fd as ours, it had not been closed yet.
+ */
+function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
+  const { slots, records, data, port } = dispatcher.memory;
+  const ended = !isGeneration(slots.word(index), slots.generation(index));
+  const set = dispatcher.memory.config(Config.EPOLL_FD);
+  const removed = native.epollControl(set, EpollOp.DEL, index, 0, index, 0);
   const owned = (records.config(index) & Trait.OWN) !== 0;
-  memory.data.release(records.input(index));
-  memory.data.release(records.output(index));
-  slots.close(index, Owner.SUPERVISOR);
-  slots.endGeneration(index);
+  const parent = records.parent(index);
+  const parentGeneration = records.parentGeneration(index);
+  data.release(records.takeInput(index));
+  data.release(records.takeOutput(index));
+  if (!ended) slots.endGeneration(index);
   if (owned && removed === 0) native.close(index);
+  slots.close(index, Owner.SUPERVISOR);
   slots.free(index, Owner.SUPERVISOR);
+  if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
+    if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) dispatcher.push(parent + 1);
+  }
   port.add(Word.REGISTERED, -1);
 }
 
