@@ -94,20 +94,14 @@ export class LoopTurns {
     return this.#open || this.pendingHandlers > 0;
   }
 
-  /** Makes a set in which `fd` and libuv's descriptor can be waited for together. */
-  makeSet(...descriptors: readonly { readonly fd: number; readonly edge: boolean }[]): number {
-    const set = this.#native.epollCreate();
-    if (set < 0) return set;
-    for (const { fd, edge } of descriptors) {
-      this.#native.epollControl(set, EpollOp.ADD, fd, Epoll.IN | (edge ? Epoll.EDGE : 0), fd, 0);
-    }
+  /** Adds libuv's descriptor to a set of this worker's, so that both can be waited for together. */
+  join(set: number): void {
     const backend = this.#loop?.backendFd;
     if (backend !== undefined) this.#native.epollControl(set, EpollOp.ADD, backend, Epoll.IN, LOOP_EVENT, 0);
-    return set;
   }
 
   /**
-   * Waits on such a set. True if the event loop must have its turn now: it has I/O, or a timer is due.
+   * Waits on a set that has been joined. True if the event loop must have its turn now: it has I/O, or a timer is due.
    */
   wait(set: number): boolean {
     const timeout = this.#loop === undefined ? STEP_MS : this.#loop.timeoutMs();

@@ -52,8 +52,8 @@ export class Reactor {
     this.#run();
   };
   #paced = 0;
-  #pollSet: number | undefined;
-  #parkSet: number | undefined;
+  readonly #pollSet: number;
+  readonly #parkSet: number;
 
   /** `worker` counts from 0; `sources` are indexed by Kind. */
   constructor(
@@ -71,11 +71,15 @@ export class Reactor {
     this.#sources = sources;
     this.#hooks = hooks;
     this.#line = this.#memory.layout.worker(worker);
+    this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
+    this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
     this.#presence = new Presence(dispatcher, worker);
   }
 
   /** Starts the loop; it runs until the pool is stopped. */
   start(): void {
+    this.loop.join(this.#pollSet);
+    this.loop.join(this.#parkSet);
     setImmediate(this.#turn);
   }
 
@@ -144,7 +148,7 @@ export class Reactor {
       timeoutMs = 0;
     } else {
       this.#setPhase(WorkerPhase.POLLING);
-      if (open && this.loop.wait(this.#setToPoll())) result = Wait.YIELD;
+      if (open && this.loop.wait(this.#pollSet)) result = Wait.YIELD;
     }
     const count = this.#poller.wait(timeoutMs);
     // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.
@@ -170,7 +174,7 @@ export class Reactor {
       this.#memory.count(Counter.PARKS);
       this.#setPhase(WorkerPhase.PARKED);
       if (open) {
-        if (this.loop.wait(this.#setToPark())) result = Wait.YIELD;
+        if (this.loop.wait(this.#parkSet)) result = Wait.YIELD;
       } else {
         this.#sleep();
       }
@@ -197,26 +201,11 @@ export class Reactor {
     this.#memory.words[this.#line + WorkerWord.PHASE] = phase;
   }
 
-  #setToPoll(): number {
-    this.#pollSet ??= this.loop.makeSet({ fd: this.#memory.config(Config.EPOLL_FD), edge: false });
-    return this.#pollSet;
-  }
-
-  #setToPark(): number {
-    this.#parkSet ??= this.loop.makeSet(
-      { fd: this.#memory.words[this.#line + WorkerWord.EVENT_FD] ?? 0, edge: true },
-      { fd: this.#memory.config(Config.STOP_FD), edge: false },
-    );
-    return this.#parkSet;
-  }
-
   #stop(): void {
     this.#presence.leaveRunnable();
     this.#presence.stopSearching();
     if (this.#dispatcher.pollHolder === this.#memory.me) this.#dispatcher.releasePoll();
     this.#setPhase(WorkerPhase.STOPPED);
-    for (const set of [this.#pollSet, this.#parkSet])
-      if (set !== undefined && set >= 0) this.#dispatcher.native.close(set);
     this.#hooks.onStop();
   }
 }

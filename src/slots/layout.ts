@@ -114,6 +114,9 @@ export const WorkerWord = {
   PHASE: 4,
   /** Set by others when one of this worker's pending handlers should be looked at. */
   ATTENTION: 5,
+  /** epoll sets in which this worker waits together with its event loop: as the poller, and parked. */
+  POLL_SET: 6,
+  PARK_SET: 7,
 } as const;
 
 export const WorkerPhase = { ABSENT: 0, STARTING: 1, RUNNING: 2, PARKED: 3, POLLING: 4, STOPPED: 5 } as const;

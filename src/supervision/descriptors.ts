@@ -1,4 +1,7 @@
-/** The pool's own descriptors: the epoll set, the wake-up and stop eventfds, one eventfd per worker. Made and closed by the app's thread. */
+/**
+ * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, and three for each worker. Made and closed by
+ * the app's thread: a worker that needed one later might get none (EMFILE), and one that died would leave it open.
+ */
 import { makeError, SystemError } from '../errors.ts';
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
 import { OwnEvent } from '../reactor/dispatcher.ts';
@@ -11,11 +14,18 @@ export function checkNotReserved(fd: number): void {
   if (reserved.has(fd)) throw makeError('ERR_WAKEONE_FD_RESERVED', String(fd));
 }
 
+/** What a worker needs beside the pool's set: see WorkerWord. */
+export type WorkerDescriptors = {
+  readonly event: number;
+  readonly pollSet: number;
+  readonly parkSet: number;
+};
+
 export class Descriptors {
   readonly epoll: number;
   readonly wake: number;
   readonly stop: number;
-  readonly workers: readonly number[];
+  readonly workers: readonly WorkerDescriptors[];
   readonly #native: Native;
   readonly #open: number[] = [];
 
@@ -26,10 +36,10 @@ export class Descriptors {
       this.epoll = this.#keep('epoll_create1', native.epollCreate());
       this.wake = this.#keep('eventfd', native.eventfd());
       this.stop = this.#keep('eventfd', native.eventfd());
-      this.workers = Array.from({ length: workers }, () => this.#keep('eventfd', native.eventfd()));
       // Neither is ever read: each write to the edge-triggered one is a new event, the level-triggered one stays.
-      this.#watch(this.wake, Epoll.IN | Epoll.EDGE, OwnEvent.WAKE);
-      this.#watch(this.stop, Epoll.IN, OwnEvent.STOP);
+      this.#watch(this.epoll, this.wake, Epoll.IN | Epoll.EDGE, OwnEvent.WAKE);
+      this.#watch(this.epoll, this.stop, Epoll.IN, OwnEvent.STOP);
+      this.workers = Array.from({ length: workers }, () => this.#makeWorker());
     } catch (error) {
       this.close();
       throw error;
@@ -50,8 +60,19 @@ export class Descriptors {
     return fd;
   }
 
-  #watch(fd: number, bits: number, event: number): void {
-    const result = this.#native.epollControl(this.epoll, EpollOp.ADD, fd, bits, event, 0);
+  /** The worker adds its event loop to both sets; at its end the kernel takes that out. */
+  #makeWorker(): WorkerDescriptors {
+    const event = this.#keep('eventfd', this.#native.eventfd());
+    const pollSet = this.#keep('epoll_create1', this.#native.epollCreate());
+    const parkSet = this.#keep('epoll_create1', this.#native.epollCreate());
+    this.#watch(pollSet, this.epoll, Epoll.IN, this.epoll);
+    this.#watch(parkSet, event, Epoll.IN | Epoll.EDGE, event);
+    this.#watch(parkSet, this.stop, Epoll.IN, OwnEvent.STOP);
+    return { event, pollSet, parkSet };
+  }
+
+  #watch(set: number, fd: number, bits: number, event: number): void {
+    const result = this.#native.epollControl(set, EpollOp.ADD, fd, bits, event, 0);
     if (result < 0) throw new SystemError('epoll_ctl', result, fd);
   }
 }

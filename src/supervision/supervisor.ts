@@ -124,7 +124,12 @@ export class Supervisor {
   #startWorker(worker: number): Promise<HandlerEntry[]> {
     this.#alive.add(worker);
     const line = this.#memory.layout.worker(worker);
-    this.#memory.words[line + WorkerWord.EVENT_FD] = this.#descriptors.workers[worker] ?? 0;
+    const own = this.#descriptors.workers[worker];
+    if (own !== undefined) {
+      this.#memory.words[line + WorkerWord.EVENT_FD] = own.event;
+      this.#memory.words[line + WorkerWord.POLL_SET] = own.pollSet;
+      this.#memory.words[line + WorkerWord.PARK_SET] = own.parkSet;
+    }
     this.#memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
     const { port1, port2 } = new MessageChannel();
     const { handlers, workerData } = this.#options;

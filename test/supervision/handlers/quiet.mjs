@@ -17,6 +17,13 @@ export default defineHandlers({
       connection.write(connection.read());
     },
   },
+  /** Timers alone. */
+  timers: {
+    async data(connection) {
+      for (let i = 0; i < 5; i++) await after(2);
+      connection.write(connection.read());
+    },
+  },
   /** Work that goes on for a little after the answer. */
   starts: {
     data(connection) {

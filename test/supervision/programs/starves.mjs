@@ -6,7 +6,7 @@ const pool = await createPool({
   minThreads: Number(process.argv[2]),
 });
 const ports = {};
-for (const handler of ['echo', 'awaits', 'sleeps']) {
+for (const handler of ['echo', 'timers', 'sleeps']) {
   const server = await pool.listen({ port: 0, host: '127.0.0.1', handler, backlog: 200 });
   ports[handler] = server.address().port;
 }
