@@ -125,6 +125,7 @@ function drain(event, block) {
 /** Waits until the test permits one more handler to go on. */
 function gate(block) {
   // What was noted before the gate is for the test to see.
+  note(block, 'GATED');
   happened();
   const word = block + field.PERMITS;
   for (;;) {
@@ -135,6 +136,7 @@ function gate(block) {
 }
 
 async function gateAsync(block) {
+  note(block, 'GATED');
   happened();
   const word = block + field.PERMITS;
   for (;;) {

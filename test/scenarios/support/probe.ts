@@ -56,8 +56,8 @@ export const Field = {
   UNASKED: 28,
   /** Bits that this probe does not expect. */
   FORBIDDEN: 29,
-  /** Whether the number was open, and for the last delivery's reads. */
-  OPEN: 30,
+  /** Handlers that have come to the gate. */
+  GATED: 30,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
