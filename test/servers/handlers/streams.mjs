@@ -24,7 +24,7 @@ export default defineHandlers(
       async data(connection) {
         const bytes = connection.read();
         if (bytes.length % 3 === 0) await nextLoop();
-        if (bytes.length % 3 === 1) await undefined;
+        if (bytes.length % 3 === 1) await Promise.resolve();
         connection.write(bytes);
       },
     },
