@@ -315,7 +315,8 @@ describe('an epoll set that contains the pool', () => {
           return true;
         }
       });
-      expect(refused.length).toBe(1);
+      // The one around the pool's set, and those around the workers' sets, in which the pool's set is.
+      expect(refused.length).toBeGreaterThanOrEqual(1 + 2);
     });
   });
 });

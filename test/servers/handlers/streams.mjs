@@ -1,5 +1,6 @@
 // Handlers that move bytes.
 import { createHash } from 'node:crypto';
+import { setImmediate as nextLoop } from 'node:timers/promises';
 import { defineHandlers, workerId } from 'wakeone/worker';
 import { count, counted, note, openJournal, waitAtGate } from './journal.mjs';
 
@@ -19,6 +20,14 @@ const echo = {
 export default defineHandlers(
   {
     echo,
+    asyncEcho: {
+      async data(connection) {
+        const bytes = connection.read();
+        if (bytes.length % 3 === 0) await nextLoop();
+        if (bytes.length % 3 === 1) await Promise.resolve();
+        connection.write(bytes);
+      },
+    },
     /** Echo that watches its backpressure. */
     watched: {
       data(connection) {

@@ -3,9 +3,25 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as after } from 'node:timers/promises';
 import { defineHandlers } from 'wakeone/worker';
 
-export default defineHandlers({
+/** Shut while it is 0. */
+let gate;
+
+const handlers = {
   echo: {
     data(connection) {
+      connection.write(connection.read());
+    },
+  },
+  /** One byte in, the same byte out, then the end. */
+  byte: {
+    data(connection) {
+      connection.end(connection.read(1));
+    },
+  },
+  /** Waits at the gate, then answers. */
+  gated: {
+    data(connection) {
+      if (gate !== undefined) Atomics.wait(gate, 0, 0);
       connection.write(connection.read());
     },
   },
@@ -45,5 +61,11 @@ export default defineHandlers({
       connection.write(connection.read());
       await after(3_600_000);
     },
+  },
+};
+
+export default defineHandlers(handlers, {
+  init(workerData) {
+    if (workerData?.gate !== undefined) gate = new Int32Array(workerData.gate);
   },
 });
