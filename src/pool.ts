@@ -23,7 +23,7 @@ import {
   type ResolvedListenOptions,
 } from './sources/listen.ts';
 import { Registrar } from './sources/registrar.ts';
-import { Registration, type RegistrationId } from './sources/registration.ts';
+import { checkNumber, Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { Server } from './sources/server.ts';
 import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
@@ -163,8 +163,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
   registration(id: RegistrationId): Registration {
-    this.#checkRange(id.fd);
-    return new Registration(this.#memory, this.#strands, id.fd, id.generation);
+    return registrationById(this.#memory, this.#strands, id);
   }
 
   /** Counters and states, read from shared memory: no worker is asked. Main thread; also after close. */
@@ -326,14 +325,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     if (!this.open) throw makeError('ERR_WAKEONE_POOL_CLOSED', what);
   }
 
-  #checkRange(fd: unknown): asserts fd is number {
-    const most = this.#options.maxFds - 1;
-    if (typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 && fd <= most) return;
-    throw makeError('ERR_WAKEONE_INVALID_FD', show(fd), `${most}`);
-  }
-
   #checkFd(fd: unknown): asserts fd is number {
-    this.#checkRange(fd);
+    checkNumber(fd, this.#memory);
     checkNotReserved(fd);
     if (this.#native.statusFlags(fd) < 0) throw makeError('ERR_WAKEONE_BAD_FD', `${fd}`);
   }

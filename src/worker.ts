@@ -1,6 +1,5 @@
 /** wakeone/worker: what handler modules use. */
-import { makeError, show } from './errors.ts';
-import { Registration, type RegistrationId } from './sources/registration.ts';
+import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentWorker } from './sources/runtime.ts';
 
 export type { SocketAddress } from './native/index.ts';
@@ -19,14 +18,11 @@ export type { EventName, Registration, RegistrationId } from './sources/registra
 
 /**
  * Any registration of the pool by its id, with the operations that the main thread has. Workers.
- * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_FD
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_FD, ERR_WAKEONE_INVALID_ARGUMENT
  */
 export function registration(id: RegistrationId): Registration {
   const { context } = currentWorker('registration()');
-  const most = context.memory.layout.maxFds - 1;
-  if (!Number.isInteger(id.fd) || id.fd < 0 || id.fd > most)
-    throw makeError('ERR_WAKEONE_INVALID_FD', show(id.fd), `${most}`);
-  return new Registration(context.memory, context.strands, id.fd, id.generation);
+  return registrationById(context.memory, context.strands, id);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */

@@ -105,12 +105,13 @@ export class Strands {
     slots.endGeneration(index);
     // From the close on, the number may come back and the slot be taken over: nothing of it is touched any more.
     if (owned && ours) this.#native.close(index);
+    // Counted out before those that wait for the end are told.
+    const starved = parent !== undefined && records.leaveParent(parent, parentGeneration);
+    const last = port.add(Word.REGISTERED, -1) === 1;
     slots.free(index, me);
-    if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
-      // The listener waits for room: let it look again.
-      this.request(parent, parentGeneration, Flag.CONTROL);
-    }
-    if (port.add(Word.REGISTERED, -1) === 1) this.onLast();
+    // The listener waits for room: let it look again.
+    if (starved) this.request(parent, parentGeneration, Flag.CONTROL);
+    if (last) this.onLast();
   }
 
   /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */

@@ -304,7 +304,8 @@ export class ConnectionSource implements Source {
       loop.noteUserCode();
       this.#resume(turn, method);
     };
-    result.then(resume, (error: unknown) => {
+    // A thenable may call back at once; a promise does not.
+    Promise.resolve(result).then(resume, (error: unknown) => {
       if (this.#held.get(turn) === held) this.#threw(turn, error);
       else this.#context.report(error, this.#nameOf(turn), held.fd);
       resume();

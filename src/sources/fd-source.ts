@@ -119,7 +119,8 @@ export class FdSource implements Source {
       loop.noteUserCode();
       then();
     };
-    result.then(settle, (error: unknown) => {
+    // A thenable may call back at once; a promise does not.
+    Promise.resolve(result).then(settle, (error: unknown) => {
       this.#report(error, delivery);
       delivery.teardown ??= 0;
       settle();

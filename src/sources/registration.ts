@@ -55,8 +55,9 @@ export class Registration {
     return this.#memory.slots.isLive(this.fd, this.generation);
   }
 
-  /** The events that are asked for now. Any thread. */
+  /** The events that are asked for now; none if the registration has ended. Any thread. */
   get events(): EventName[] {
+    if (!this.active) return [];
     const bits = eventsOf(this.#memory.records.mailbox(this.fd));
     return (Object.keys(BITS) as EventName[]).filter((name) => (bits & BITS[name]) !== 0);
   }
@@ -154,4 +155,25 @@ export class Registration {
     if (asked && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
     throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
   }
+}
+
+/** @throws ERR_WAKEONE_INVALID_FD */
+export function checkNumber(fd: unknown, memory: PoolMemory): asserts fd is number {
+  const most = memory.layout.maxFds - 1;
+  if (typeof fd === 'number' && Number.isInteger(fd) && fd >= 0 && fd <= most) return;
+  throw makeError('ERR_WAKEONE_INVALID_FD', show(fd), `${most}`);
+}
+
+/** A registration of the pool by its id. @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_INVALID_FD */
+export function registrationById(memory: PoolMemory, strands: Strands, id: RegistrationId): Registration {
+  if (typeof id !== 'object' || id === null || !Number.isInteger(id.generation)) {
+    throw makeError(
+      'ERR_WAKEONE_INVALID_ARGUMENT',
+      'id',
+      'the id of a registration, { fd, generation }',
+      show(id),
+    );
+  }
+  checkNumber(id.fd, memory);
+  return new Registration(memory, strands, id.fd, id.generation);
 }

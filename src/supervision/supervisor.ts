@@ -76,14 +76,11 @@ export class Supervisor {
   grow(): void {
     const worker = this.#vacancy();
     if (worker === undefined) return;
-    this.#startWorker(worker).then(
-      () => this.#threads.unref(),
-      (error: unknown) => {
-        if (this.#stopping) return;
-        this.#events.onWorkerExit(worker, error);
-        this.#growLater();
-      },
-    );
+    this.#startWorker(worker).catch((error: unknown) => {
+      if (this.#stopping) return;
+      this.#events.onWorkerExit(worker, error);
+      this.#growLater();
+    });
   }
 
   #vacancy(): number | undefined {

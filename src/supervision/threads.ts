@@ -18,6 +18,7 @@ type WorkerInfo = { readonly worker: Worker; unref(): unknown };
 export class Threads {
   readonly #piscina: Piscina;
   readonly #infos = new Set<WorkerInfo>();
+  #unreferenced = false;
 
   constructor(most: number) {
     this.#piscina = new Piscina({
@@ -31,7 +32,10 @@ export class Threads {
     });
     this.#piscina.on('workerCreate', (created: object) => {
       const info = infoOf(created);
-      if (info !== undefined) this.#infos.add(info);
+      if (info === undefined) return;
+      this.#infos.add(info);
+      // It is about to be given its task, and referenced for that: a thread that comes up late must not stay so.
+      if (this.#unreferenced) setImmediate(() => info.unref());
     });
   }
 
@@ -48,8 +52,9 @@ export class Threads {
     return this.#piscina.threads.find((thread) => thread.threadId === threadId);
   }
 
-  /** Lets the process end although the threads run. */
+  /** Lets the process end although the threads run, those that are still to come as well. */
   unref(): void {
+    this.#unreferenced = true;
     for (const info of this.#infos) info.unref();
   }
 

@@ -112,18 +112,15 @@ describe('a registration', () => {
     });
   });
 
-  it.each<[string, (id: RegistrationId) => unknown]>([
+  it.each<[string, (id: RegistrationId) => number]>([
     ['of the generation after', ({ generation }) => generation + 1],
     ['of the generation before', ({ generation }) => generation - 1],
     ['whose generation has the same low bits', ({ generation }) => generation + 8192],
-    ['whose generation is a string', ({ generation }) => String(generation)],
-    ['whose generation is a fraction', ({ generation }) => generation + 0.5],
-    ['without a generation', () => undefined],
   ])('%s is rejected when it is forged (89)', async (_, forge) => {
     await inWorld({ minThreads: 1 }, async (world) => {
       const fd = world.eventfd();
       const { registration, probe } = world.add(fd, { handler: 'drain', rearm: 'manual' });
-      const forged = world.pool.registration({ fd, generation: forge(registration.id) as number });
+      const forged = world.pool.registration({ fd, generation: forge(registration.id) });
       world.fire(fd);
       await world.until(() => probe.get(Field.DONE) === 1, 'it is delivered, and not re-armed');
       world.fire(fd);
@@ -145,6 +142,19 @@ describe('a registration', () => {
       registration.enable();
       await world.until(() => probe.bytes === 16, 'the real one works');
     });
+  });
+});
+
+it.each([
+  ['null', null],
+  ['a number', 7],
+  ['an fd without a generation', { fd: 7 }],
+  ['a generation that is a string', { fd: 7, generation: '1' }],
+  ['a generation that is a fraction', { fd: 7, generation: 0.5 }],
+])('%s is no id of a registration (88)', async (_, id) => {
+  await inWorld({ minThreads: 1 }, (world) => {
+    expect(() => world.pool.registration(id as never)).toThrow(code('ERR_WAKEONE_INVALID_ARGUMENT'));
+    return Promise.resolve();
   });
 });
 

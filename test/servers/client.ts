@@ -41,6 +41,10 @@ export class Client {
     return this.#ended;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get failure(): NodeJS.ErrnoException | undefined {
     return this.#failure;
   }

@@ -92,10 +92,14 @@ describe.each(MODES)('a connection in mode %s', (mode) => {
     first.socket.end();
     await journal.until('close');
     await old.ended();
+    await until(() => first.closed, 'the first client is closed');
     // The clients of this process take numbers too: until the old one is the server's again.
     let second = await openClient(server);
     let id = await idOf(second);
     for (let i = 0; i < 100 && id.fd !== old.fd; i++) {
+      second.socket.end();
+      await pool.registration(id).ended();
+      await until(() => second.closed, 'the client is closed');
       second = await openClient(server);
       id = await idOf(second);
     }
