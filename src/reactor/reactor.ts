@@ -192,9 +192,18 @@ export class Reactor {
       return;
     }
     lot.sleep(this.#worker, safetyMs);
+    if (this.#isForgotten()) this.#memory.count(Counter.RESCUED);
+  }
+
+  /** Whether this worker sleeps over work that nobody attends to. Several loads: true together only if no hint was taken meanwhile. */
+  #isForgotten(): boolean {
+    const { lot, runnable } = this.#dispatcher;
+    const head = this.#memory.ring.headPosition;
     const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.#presence.hasReason();
-    const nobodyComes = this.#dispatcher.runnable.bits === 0 && this.#memory.port.load(Word.SEARCHER) === 0;
-    if (unnoticed && nobodyComes && this.#dispatcher.pollerWaits) this.#memory.count(Counter.RESCUED);
+    if (!unnoticed || runnable.bits !== 0 || this.#memory.port.load(Word.SEARCHER) !== 0) return false;
+    return (
+      this.#dispatcher.pollerWaits && this.#presence.hasReason() && this.#memory.ring.headPosition === head
+    );
   }
 
   #setPhase(phase: WorkerPhase): void {
