@@ -48,7 +48,11 @@ const MAX_MEMORY = 2 ** 32 - 2 ** 12;
 
 /** Checks options and fills in defaults. `openFiles` is the soft limit of open files. @throws ERR_WAKEONE_INVALID_OPTION */
 export function resolveOptions(options: PoolOptions, openFiles: number): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  checkNames(options, OPTION_NAMES);
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    throw invalid('signal', 'an AbortSignal', options.signal);
+  }
+  checkCloneable(options.workerData);
   const cpus = Math.min(availableParallelism(), MAX_THREADS);
   const concurrencyHint = options.concurrency ?? options.minThreads ?? options.maxThreads ?? cpus;
   const minThreads = integer('minThreads', options.minThreads, 1, MAX_THREADS, () =>
@@ -86,6 +90,41 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
  * per request and lost 20 % of the throughput against this.)
  */
 const DEFAULT_WAKE_AT_HINTS = 128;
+
+const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
+  handlers: true,
+  minThreads: true,
+  maxThreads: true,
+  concurrency: true,
+  maxFds: true,
+  ringSize: true,
+  highWaterMark: true,
+  maxInput: true,
+  maxOutput: true,
+  bufferMemory: true,
+  graceMs: true,
+  workerData: true,
+  signal: true,
+  wakeAtHints: true,
+  safetyTimeoutMs: true,
+};
+
+/** Options must be an object, and each of them one that is known: a misspelt one would be silently without effect. @throws ERR_WAKEONE_INVALID_OPTION */
+export function checkNames(options: unknown, names: Readonly<Record<string, true>>): void {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(names, name))
+      throw invalid(name, `one of ${Object.keys(names).join(', ')}`, 'an unknown option');
+  }
+}
+
+function checkCloneable(workerData: unknown): void {
+  try {
+    structuredClone(workerData);
+  } catch {
+    throw invalid('workerData', 'something that structured clone takes', workerData);
+  }
+}
 
 /** An integer in a range, or its default. @throws ERR_WAKEONE_INVALID_OPTION */
 export function integer(

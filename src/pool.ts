@@ -5,7 +5,14 @@ import { untilAborted } from './abort.ts';
 import { makeError, makeErrorFrom, show, SystemError } from './errors.ts';
 import { type Native, openNative } from './native/index.ts';
 import { type PoolStats, snapshot } from './observe/snapshot.ts';
-import { flag, type PoolOptions, resolveOptions, type ResolvedOptions } from './options.ts';
+import {
+  checkNames,
+  flag,
+  invalid,
+  type PoolOptions,
+  resolveOptions,
+  type ResolvedOptions,
+} from './options.ts';
 import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
@@ -42,7 +49,7 @@ export type PoolEvents = {
   handlerError: [error: unknown, context: { readonly handler: string; readonly fd: number }];
   /** Accepting paused: no descriptors or no memory. It resumes by itself. */
   acceptPaused: [error: SystemError];
-  /** A worker died; it has been replaced, and the registrations whose handlers it ran are being closed. */
+  /** A worker died; it is being replaced, and the registrations whose handlers it ran are being closed. Without a listener it becomes a process warning. */
   workerExit: [error: Error];
   /** The pool has ended. */
   close: [];
@@ -104,7 +111,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       { ...options, monitored },
       {
         onMessage: (message) => this.#hear(message),
-        onWorkerExit: (_, error) => this.emit('workerExit', error as Error),
+        onWorkerExit: (_, error) => this.#workerExit(error as Error),
       },
     );
     this.#keepAlive.port1.on('message', () => {});
@@ -181,15 +188,21 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    * sent, every registration gets its last delivery, the workers end. What is left after `timeoutMs` is destroyed.
    * Resolves when all is over, nothing of the pool keeps the process alive then. Idempotent.
    */
-  close(options: CloseOptions = {}): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkNames(options, { timeoutMs: true, signal: true });
     const timeoutMs = checkTimeout(options.timeoutMs, DEFAULT_CLOSE_MS);
-    this.#closing ??= this.#end(timeoutMs);
     const { signal } = options;
-    if (signal === undefined) return this.#closing;
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw invalid('signal', 'an AbortSignal', signal);
+    this.#closing ??= this.#end(timeoutMs);
     const destroy = (): void => void this.destroy();
-    if (signal.aborted) destroy();
-    else signal.addEventListener('abort', destroy, { once: true });
-    return this.#closing.finally(() => signal.removeEventListener('abort', destroy));
+    if (signal?.aborted === true) destroy();
+    else signal?.addEventListener('abort', destroy, { once: true });
+    try {
+      await this.#closing;
+    } finally {
+      signal?.removeEventListener('abort', destroy);
+    }
   }
 
   /**
@@ -286,6 +299,11 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     return new Server(this.#memory, registration, address);
   }
 
+  #workerExit(error: Error): void {
+    if (this.listenerCount('workerExit') > 0) this.emit('workerExit', error);
+    else warn(error.cause instanceof Error ? error.cause : error, 'WorkerExit', error.message);
+  }
+
   #hear(message: FromWorker): void {
     switch (message.type) {
       case 'registrations':
@@ -295,7 +313,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         const { handler, fd } = message;
         const error = unpackThrown(message.error);
         if (this.listenerCount('handlerError') > 0) this.emit('handlerError', error, { handler, fd });
-        else warn(error, handler, fd);
+        else warn(error, 'HandlerError', `thrown in handler '${handler}' (fd ${fd})`);
         break;
       }
       case 'starved':
@@ -352,10 +370,10 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
   return pool;
 }
 
-/** Nobody listens to `handlerError`. */
-function warn(error: unknown, handler: string, fd: number): void {
+/** What nobody listens to must not go unseen. */
+function warn(error: unknown, type: string, detail: string): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.emitWarning(text, { type: 'HandlerError', detail: `thrown in handler '${handler}' (fd ${fd})` });
+  process.emitWarning(text, { type, detail });
 }
 
 async function within(done: Promise<void>, timeoutMs: number): Promise<void> {

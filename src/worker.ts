@@ -30,7 +30,7 @@ export function workerId(): number {
   return currentWorker('workerId()').context.worker;
 }
 
-/** Asks the app's thread to `pool.close()`; returns at once. @throws ERR_WAKEONE_NO_WORKER */
+/** Asks the app's thread to `pool.close()`; returns at once and nothing: it could not wait for its own end. @throws ERR_WAKEONE_NO_WORKER */
 export function closePool(options: { readonly timeoutMs?: number } = {}): void {
   currentWorker('closePool()').send({ type: 'close', timeoutMs: options.timeoutMs });
 }

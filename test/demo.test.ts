@@ -12,6 +12,9 @@ const MAIN = fileURLToPath(new URL('../dist/src/demo/main.js', import.meta.url))
 const HOST = '127.0.0.1';
 
 /** What came of a process: its exit code or signal, and all that it wrote. */
+/** What the demo says, on standard error, to its first signal; nothing else. */
+const DRAINING = 'wakeone: draining; a second signal ends at once\n';
+
 type End = { readonly code: number | null; readonly signal: string | null; out: string; err: string };
 
 class Demo {
@@ -184,7 +187,7 @@ describe('a mistake is told, with exit code 1 and nothing on standard output', (
     const { port } = other.address() as { port: number };
     const { code, out, err } = await start('--echo', `${port}`, '--threads', '2').ended;
     expect(err).toBe(`${err.trim()}\n`);
-    expect(err).toMatch(new RegExp(`^wakeone: bind 127\\.0\\.0\\.1:${port}.*EADDRINUSE`));
+    expect(err).toMatch(new RegExp(`^wakeone: 127\\.0\\.0\\.1:${port} is in use`));
     expect({ code, out }).toEqual({ code: 1, out: '' });
     other.close();
   });
@@ -195,7 +198,7 @@ describe('the end', () => {
     const demo = startJson();
     const port = await demo.port();
     const { code, err } = await demo.signal(signal).ended;
-    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect({ code, err }).toEqual({ code: 0, err: DRAINING });
     await refused(port);
   });
 
@@ -207,7 +210,7 @@ describe('the end', () => {
     const ends = clients.map((socket) => once(socket, 'end'));
     demo.signal(signal);
     await Promise.all(ends);
-    expect(await demo.ended).toMatchObject({ code: 0, err: '' });
+    expect(await demo.ended).toMatchObject({ code: 0, err: DRAINING });
   });
 
   test('SIGTERM during a transfer: what arrives is what was sent, up to the end', async () => {
@@ -232,7 +235,7 @@ describe('the end', () => {
     socket.on('drain', pump);
     pump();
     await ended;
-    expect(await demo.ended).toMatchObject({ code: 0, err: '' });
+    expect(await demo.ended).toMatchObject({ code: 0, err: DRAINING });
     expect(received).toBeGreaterThan(2_000_000);
     expect(wrong).toBe(0);
   });
@@ -277,7 +280,10 @@ describe('the end', () => {
     await refused(port);
     expect(demo.child.exitCode).toBeNull();
     const asked = Date.now();
-    expect(await demo.signal('SIGTERM').ended).toMatchObject({ code: 1, signal: null });
+    // Copies of the first one, as npm makes them, do not count: this one comes until it does.
+    const again = setInterval(() => demo.signal('SIGTERM'), 50);
+    expect(await demo.ended).toMatchObject({ code: 1, signal: null });
+    clearInterval(again);
     expect(Date.now() - asked).toBeLessThan(2000);
   });
 });

@@ -20,7 +20,10 @@ async function main(options: DemoOptions): Promise<void> {
     })
     .catch(async (error: unknown) => {
       await pool.destroy();
-      throw error;
+      const inUse = (error as { code?: unknown }).code === 'EADDRINUSE';
+      throw inUse
+        ? new Error(`${options.host}:${options.echo} is in use (EADDRINUSE); try --echo PORT`)
+        : error;
     });
   // Before the ready line: who has read it may send a signal at once.
   endOnSignals(pool);
@@ -53,13 +56,21 @@ function summary(pool: Pool): string {
   return `${registered} registered; handled by worker ${handled}; violations ${exclusivityViolations}`;
 }
 
+/** Copies of one Ctrl-C: the terminal signals the whole process group, and npm passes it on as well. */
+const SAME_SIGNAL_MS = 250;
+
 /** The first signal drains and ends with 0, a second one ends at once. */
 function endOnSignals(pool: Pool): void {
-  let asked = false;
+  let askedAt: number | undefined;
   const end = (): void => {
-    if (asked) process.exit(1);
-    asked = true;
-    void pool.close({ timeoutMs: DRAIN_MS }).then(() => process.exit(0));
+    const now = performance.now();
+    if (askedAt === undefined) {
+      askedAt = now;
+      console.error('wakeone: draining; a second signal ends at once');
+      void pool.close({ timeoutMs: DRAIN_MS }).then(() => process.exit(0));
+    } else if (now - askedAt > SAME_SIGNAL_MS) {
+      process.exit(1);
+    }
   };
   process.on('SIGTERM', end);
   process.on('SIGINT', end);

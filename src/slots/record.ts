@@ -124,8 +124,12 @@ export class SlotRecords {
     return this.#words[this.#layout.slot(index) + SlotWord.COOKIE_LO] ?? 0;
   }
 
+  /**
+   * For the owner of a turn a plain read will do: who changes the mailbox sets a flag of the slot's word after it, and the
+   * claim that takes the flag orders this read behind it.
+   */
   mailbox(index: number): number {
-    return this.#port.load(this.#layout.slot(index) + SlotWord.MAILBOX);
+    return this.#port.peek(this.#layout.slot(index) + SlotWord.MAILBOX);
   }
 
   /** Changes what is asked for. Any thread. False if the registration is not of this generation any more. */

@@ -37,6 +37,11 @@ export class SlotTable {
     return this.#port.load(this.#at(index));
   }
 
+  /** Flags that wait for the owner, as of a plain read: one that is set just now may be missed. Owner. */
+  waitingFlags(index: number): number {
+    return Word.flagsOf(this.#peek(index));
+  }
+
   /** The word for a compare-and-swap to confirm; "nothing to do" needs a load, it is decided without one. */
   #peek(index: number): number {
     return this.#port.peek(this.#at(index));

@@ -1,7 +1,7 @@
 /** What `pool.add` takes, checked and turned into what a slot is filled with. */
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
-import { choice, flag, invalid } from '../options.ts';
+import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { Kind, Trait } from '../slots/record.ts';
 import { Ready } from '../slots/word.ts';
@@ -27,11 +27,22 @@ export type AddOptions = {
   readonly allowHalfOpen?: boolean;
 };
 
+const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
+  handler: true,
+  events: true,
+  mode: true,
+  cookie: true,
+  ownership: true,
+  rearm: true,
+  nonBlocking: true,
+  allowHalfOpen: true,
+};
+
 const COOKIE_LIMIT = 2n ** 64n;
 
 /** @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_INVALID_EVENTS, ERR_WAKEONE_UNKNOWN_HANDLER */
 export function resolveAdd(options: AddOptions, entries: readonly HandlerEntry[]): Application {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  checkNames(options, ADD_NAMES);
   const handler = findHandler(options.handler, entries);
   return {
     handler,

@@ -132,7 +132,7 @@ export class ConnectionSource implements Source {
   /** A teardown was asked for while a handler ran: what has arrived since is not delivered any more. */
   #isForced(turn: Turn): boolean {
     const { slots, records } = this.#context.memory;
-    if ((flagsOf(slots.word(turn.index)) & Flag.FORCED) === 0) return false;
+    if ((slots.waitingFlags(turn.index) & Flag.FORCED) === 0) return false;
     return causeOf(records.reason(turn.index)) !== Cause.POOL_CLOSE;
   }
 

@@ -59,7 +59,7 @@ export class Connection {
     return copy;
   }
 
-  /** Drops the first `bytes` of the unread input, all of it by default. */
+  /** Drops the first `bytes` of the unread input; all of it by default, or if there are fewer. */
   consume(bytes: number = Number.POSITIVE_INFINITY): void {
     this.#use('consume()').consume(checkCount('bytes', bytes));
   }

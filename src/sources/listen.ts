@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { SystemError } from '../errors.ts';
 import type { Native, SocketAddress } from '../native/index.ts';
-import { choice, flag, integer, invalid } from '../options.ts';
+import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 
 export type ListenOptions = {
   /** TCP port; 0 lets the kernel choose. */
@@ -31,9 +31,21 @@ export type ResolvedListenOptions = Required<Omit<ListenOptions, 'port' | 'host'
   readonly path: string | undefined;
 };
 
+const LISTEN_NAMES: Readonly<Record<keyof ListenOptions, true>> = {
+  port: true,
+  host: true,
+  path: true,
+  backlog: true,
+  handler: true,
+  maxConnections: true,
+  allowHalfOpen: true,
+  mode: true,
+  ipv6Only: true,
+};
+
 /** Checks the options of listen(). @throws ERR_WAKEONE_INVALID_OPTION */
 export function resolveListenOptions(options: ListenOptions): ResolvedListenOptions {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  checkNames(options, LISTEN_NAMES);
   const { host, path } = options;
   if (host !== undefined && (typeof host !== 'string' || host === ''))
     throw invalid('host', 'a string', host);

@@ -231,7 +231,7 @@ it('a closed pool refuses everything with ERR_WAKEONE_POOL_CLOSED, and its handl
 
 it.each([[-1], [Number.NaN], [2 ** 31], ['5']])('close() refuses the timeout %s', async (timeoutMs) => {
   const { pool } = await openGood({ minThreads: 1 });
-  expect(() => pool.close({ timeoutMs: timeoutMs as number })).toThrow(
+  await expect(pool.close({ timeoutMs: timeoutMs as number })).rejects.toThrow(
     expect.objectContaining({ code: 'ERR_WAKEONE_INVALID_ARGUMENT' }),
   );
   expect(pool.open).toBe(true);
