@@ -239,7 +239,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     }
     await this.#supervisor.stop(this.#options.graceMs + STOP_MS);
     forgetAtExit(this.#supervisor);
-    this.#closeLeftovers();
+    this.#endLeftovers();
     for (const server of this.#servers) server.removePath();
     this.#descriptors.close();
     this.#keepAlive.port1.close();
@@ -260,12 +260,13 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     force('others');
   }
 
-  /** Threads that had to be terminated leave descriptors that were the pool's to close. */
-  #closeLeftovers(): void {
-    const { slots, records, layout } = this.#memory;
+  /** All threads have ended. What those that were terminated have left ends here, without its last handler. */
+  #endLeftovers(): void {
+    const { slots, layout, me } = this.#memory;
     for (let index = 0; index < layout.maxFds; index++) {
-      if (slots.state(index) === State.FREE || (records.config(index) & Trait.OWN) === 0) continue;
-      this.#native.close(index);
+      if (slots.state(index) === State.FREE) continue;
+      this.#strands.request(index, slots.generation(index), Flag.FORCED);
+      if (slots.claim(index, me) !== 0 && this.#strands.beginEnd(index)) this.#strands.end(index, false);
     }
   }
 

@@ -116,6 +116,16 @@ export class Supervisor {
     await Promise.race([Promise.allSettled(this.#tasks), limit]);
     clearTimeout(timer);
     await this.#threads.destroy();
+    this.#reapTerminated();
+  }
+
+  /** What threads that had to be terminated held, locks too, is nobody's now. */
+  #reapTerminated(): void {
+    const { words, layout } = this.#memory;
+    for (let worker = 0; worker < this.#options.maxThreads; worker++) {
+      const phase = words[layout.worker(worker) + WorkerWord.PHASE];
+      if (phase !== WorkerPhase.STOPPED && phase !== WorkerPhase.ABSENT) reap(this.#dispatcher, worker, 0);
+    }
   }
 
   #startWorker(worker: number): Promise<HandlerEntry[]> {

@@ -181,9 +181,13 @@ it('destroy() ends a worker whose handler does not end', async () => {
   const { pool, journal } = await openGood({ graceMs: 0 });
   const client = await openClient(await listen(pool, 'endless'));
   client.write('x');
-  await journal.untilCounted(WAITING, 1);
+  const [running] = await journal.until('running');
+  const { fd = -1, generation = -1 } = running ?? {};
+  const torn = pool.registration({ fd, generation }).teardown();
   await within(pool.destroy(), 'destroy');
+  await within(torn, 'the teardown');
   await client.over();
+  expectEmpty(pool);
 });
 
 it('the end of a scope with `await using` closes the pool', async () => {
@@ -255,7 +259,10 @@ it.each(MODES)(
     pump();
     await until(() => client.received > 2 ** 20, 'a stream in full flow');
     await pool.close({ timeoutMs: 10_000 });
-    await until(() => client.ended, 'the FIN');
+    await until(
+      () => client.ended,
+      () => `the FIN; ${client.failure?.message} ${client.received} of ${sent}`,
+    );
     expect(client.failure).toBeUndefined();
     expect(client.received).toBeGreaterThan(2 ** 20);
     expect(client.received).toBeLessThanOrEqual(sent);

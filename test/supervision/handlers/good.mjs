@@ -42,8 +42,8 @@ export default defineHandlers(
     },
     /** Never ends by itself. */
     endless: {
-      data() {
-        count(4);
+      data(connection) {
+        note({ on: 'running', fd: connection.fd, generation: connection.registration.generation });
         for (;;);
       },
     },
