@@ -2,6 +2,7 @@
 import { createPool, type Pool } from 'wakeone';
 import { expect, it } from 'vitest';
 import { openClient, openClients } from '../servers/client.ts';
+import { within } from '../servers/deadline.ts';
 import { Journal } from '../servers/journal.ts';
 import { afterTest, guardPools, listen } from '../servers/pools.ts';
 
@@ -45,4 +46,13 @@ it('a worker that dies in `open` owes the `close`', async () => {
   await client.over();
   await journal.untilCounted(CLOSED, 1);
   expect(journal.counted(OPENED)).toBe(1);
+});
+
+it('a worker that dies in the last `close` does not keep the pool from closing', async () => {
+  const { pool, journal } = await openPool();
+  await openClient(await listen(pool, 'inClose'));
+  await journal.untilCounted(OPENED, 1);
+  await within(pool.close({ timeoutMs: 20_000 }), 'close', 5000);
+  expect(journal.counted(CLOSED)).toBe(1);
+  expect(pool.stats().registered).toBe(0);
 });
