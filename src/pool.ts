@@ -301,6 +301,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   }
 
   #workerExit(error: Error): void {
+    // What it had begun to end was ended for it, or it died before it could tell.
+    this.#registrationsChanged();
     if (this.listenerCount('workerExit') > 0) this.emit('workerExit', error);
     else warn(error.cause instanceof Error ? error.cause : error, 'WorkerExit', error.message);
   }

@@ -86,6 +86,8 @@ export class ConnectionSource implements Source {
 
   #opened(turn: Turn): void {
     turn.phase |= Phase.OPENED;
+    // Now, not at the end of the turn: a worker that dies in `open` owes the `close`.
+    this.#context.memory.records.setPhase(turn.index, turn.phase);
     if (this.#invoke(turn, 'open')) return;
     this.#proceed(turn);
   }

@@ -60,13 +60,32 @@ export class ConnectionTurn {
     this.#freshEnd = 0;
   }
 
-  /** Puts the state back into the slot. */
+  /** Puts the state back into the slot; its blocks are there already. */
   save(): void {
-    const { records } = this.context.memory;
     if (!this.ended) this.keepInput();
-    records.setPhase(this.index, this.phase);
-    records.setInput(this.index, this.#block);
-    records.setOutput(this.index, this.#output);
+    this.context.memory.records.setPhase(this.index, this.phase);
+  }
+
+  /**
+   * The input's block, to be changed or given back. The slot names it again with #setInput: a worker that dies in between
+   * loses it, and never leaves a block behind that has been given back and may be another connection's by now.
+   */
+  #lendInput(): number {
+    return this.context.memory.records.takeInput(this.index);
+  }
+
+  #setInput(block: number): void {
+    this.#block = block;
+    this.context.memory.records.setInput(this.index, block);
+  }
+
+  #lendOutput(): number {
+    return this.context.memory.records.takeOutput(this.index);
+  }
+
+  #setOutput(block: number): void {
+    this.#output = block;
+    this.context.memory.records.setOutput(this.index, block);
   }
 
   has(phase: number): boolean {
@@ -110,7 +129,7 @@ export class ConnectionTurn {
   /** Drops the first `count` bytes of the unread input. */
   consume(count: number): void {
     if (this.#block === 0) this.#freshStart += Math.min(count, this.#freshEnd - this.#freshStart);
-    else this.#block = this.context.memory.data.consume(this.#block, count);
+    else this.#setInput(this.context.memory.data.consume(this.#lendInput(), count));
   }
 
   /**
@@ -156,9 +175,11 @@ export class ConnectionTurn {
     this.#freshStart = 0;
     this.#freshEnd = 0;
     const most = memory.config(Config.MAX_INPUT);
-    const block = this.inputLength + rest.length > most ? undefined : memory.data.append(this.#block, rest);
+    const fits = this.inputLength + rest.length <= most;
+    const before = this.#block;
+    const block = fits ? memory.data.append(this.#lendInput(), rest) : undefined;
     if (block === undefined) this.closing ??= { type: 'input-overflow' };
-    else this.#block = block;
+    this.#setInput(block ?? before);
   }
 
   /** Sends, or keeps what the kernel does not take. False at or above the high-water mark. */
@@ -178,7 +199,7 @@ export class ConnectionTurn {
       const length = data.lengthOf(this.#output);
       const sent = this.#sendFrom(this.context.dataAddress + data.offsetOf(this.#output), length);
       if (this.failure !== undefined) return;
-      if (sent > 0) this.#output = data.consume(this.#output, sent);
+      if (sent > 0) this.#setOutput(data.consume(this.#lendOutput(), sent));
       if (sent < length) return;
     }
   }
@@ -198,13 +219,14 @@ export class ConnectionTurn {
   #keepOutput(rest: Uint8Array): void {
     const { memory } = this.context;
     const total = this.outputLength + rest.length;
-    const block =
-      total > memory.config(Config.MAX_OUTPUT) ? undefined : memory.data.append(this.#output, rest);
+    const fits = total <= memory.config(Config.MAX_OUTPUT);
+    const before = this.#output;
+    const block = fits ? memory.data.append(this.#lendOutput(), rest) : undefined;
+    this.#setOutput(block ?? before);
     if (block === undefined) {
       this.closing ??= { type: 'output-overflow' };
       return;
     }
-    this.#output = block;
     if (total >= memory.config(Config.HIGH_WATER_MARK)) this.phase |= Phase.ABOVE_MARK;
   }
 

@@ -1,0 +1,58 @@
+/** Workers that die in a handler: what the connection held, its last delivery, the end of its pool (G9). */
+import { createPool, type Pool } from 'wakeone';
+import { expect, it } from 'vitest';
+import { openClient, openClients } from '../servers/client.ts';
+import { within } from '../servers/deadline.ts';
+import { Journal } from '../servers/journal.ts';
+import { afterTest, guardPools, listen } from '../servers/pools.ts';
+
+const OPENED = 1;
+const CLOSED = 2;
+const SEEN = 3;
+
+guardPools();
+
+async function openPool(): Promise<{ readonly pool: Pool; readonly journal: Journal }> {
+  const journal = new Journal();
+  const pool = await createPool({
+    handlers: new URL('handlers/dies.mjs', import.meta.url),
+    minThreads: 2,
+    concurrency: 2,
+    workerData: { journal: journal.memory },
+  });
+  afterTest(() => pool.destroy());
+  return { pool, journal };
+}
+
+it('input that was taken by a handler in which the worker died is given back once', async () => {
+  const { pool, journal } = await openPool();
+  const server = await listen(pool, 'lines');
+  const dying = await openClient(server);
+  dying.write('kept');
+  await journal.untilCounted(SEEN, 1);
+  dying.write('!');
+  await journal.untilCounted(CLOSED, 1);
+  // A block that was given back twice would be lent to two of them.
+  const clients = await openClients(server, 8);
+  for (const [i, client] of clients.entries()) client.write(`${i}`.repeat(5));
+  await journal.untilCounted(SEEN, 10);
+  for (const client of clients) client.write('\n');
+  for (const [i, client] of clients.entries()) expect(await client.line()).toBe(`${i}`.repeat(5));
+});
+
+it('a worker that dies in `open` owes the `close`', async () => {
+  const { pool, journal } = await openPool();
+  const client = await openClient(await listen(pool, 'inOpen'));
+  await client.over();
+  await journal.untilCounted(CLOSED, 1);
+  expect(journal.counted(OPENED)).toBe(1);
+});
+
+it('a worker that dies in the last `close` does not keep the pool from closing', async () => {
+  const { pool, journal } = await openPool();
+  await openClient(await listen(pool, 'inClose'));
+  await journal.untilCounted(OPENED, 1);
+  await within(pool.close({ timeoutMs: 20_000 }), 'close', 5000);
+  expect(journal.counted(CLOSED)).toBe(1);
+  expect(pool.stats().registered).toBe(0);
+});
