@@ -86,6 +86,8 @@ export class ConnectionSource implements Source {
 
   #opened(turn: Turn): void {
     turn.phase |= Phase.OPENED;
+    // `close` is owed from here on, whatever becomes of this worker.
+    turn.savePhase();
     if (this.#invoke(turn, 'open')) return;
     this.#proceed(turn);
   }
@@ -243,9 +245,10 @@ export class ConnectionSource implements Source {
 
   #closed(turn: Turn): void {
     if (turn.failure !== undefined) this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
-    const { index, detached } = turn;
+    const { index, closing } = turn;
     this.#release(turn);
-    this.#context.strands.end(index, detached);
+    // Only who was told that it is theirs gets it: a handler may have thrown, or the pool ended, after its detach().
+    this.#context.strands.end(index, closing?.type === 'detached');
   }
 
   /** The turn's state goes back into the slot, and its handle is over. The slot is still ours. */

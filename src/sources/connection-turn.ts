@@ -27,8 +27,6 @@ export class ConnectionTurn {
   closing: CloseReason | undefined;
   /** What went wrong: a failed system call, or what a handler threw. */
   failure: { readonly error: Error; readonly thrown: boolean } | undefined;
-  /** The descriptor goes to the app instead of being closed. */
-  detached = false;
   /** The slot is CLOSING: nothing may be sent any more. */
   ended = false;
   #block = 0;
@@ -52,7 +50,6 @@ export class ConnectionTurn {
     this.phase = records.phase(index);
     this.closing = undefined;
     this.failure = undefined;
-    this.detached = false;
     this.ended = false;
     this.#block = records.input(index);
     this.#output = records.output(index);
@@ -60,13 +57,15 @@ export class ConnectionTurn {
     this.#freshEnd = 0;
   }
 
-  /** Puts the state back into the slot. */
+  /** Puts the state back into the slot; its blocks are there already. */
   save(): void {
-    const { records } = this.context.memory;
     if (!this.ended) this.keepInput();
-    records.setPhase(this.index, this.phase);
-    records.setInput(this.index, this.#block);
-    records.setOutput(this.index, this.#output);
+    this.savePhase();
+  }
+
+  /** What a successor must know if this worker dies in the handler that is called now. */
+  savePhase(): void {
+    this.context.memory.records.setPhase(this.index, this.phase);
   }
 
   has(phase: number): boolean {
@@ -110,7 +109,7 @@ export class ConnectionTurn {
   /** Drops the first `count` bytes of the unread input. */
   consume(count: number): void {
     if (this.#block === 0) this.#freshStart += Math.min(count, this.#freshEnd - this.#freshStart);
-    else this.#block = this.context.memory.data.consume(this.#block, count);
+    else this.#setInput(this.context.memory.data.consume(this.#lendInput(), count));
   }
 
   /**
@@ -156,9 +155,11 @@ export class ConnectionTurn {
     this.#freshStart = 0;
     this.#freshEnd = 0;
     const most = memory.config(Config.MAX_INPUT);
-    const block = this.inputLength + rest.length > most ? undefined : memory.data.append(this.#block, rest);
+    const fits = this.inputLength + rest.length <= most;
+    const before = this.#lendInput();
+    const block = fits ? memory.data.append(before, rest) : undefined;
     if (block === undefined) this.closing ??= { type: 'input-overflow' };
-    else this.#block = block;
+    this.#setInput(block ?? before);
   }
 
   /** Sends, or keeps what the kernel does not take. False at or above the high-water mark. */
@@ -178,7 +179,7 @@ export class ConnectionTurn {
       const length = data.lengthOf(this.#output);
       const sent = this.#sendFrom(this.context.dataAddress + data.offsetOf(this.#output), length);
       if (this.failure !== undefined) return;
-      if (sent > 0) this.#output = data.consume(this.#output, sent);
+      if (sent > 0) this.#setOutput(data.consume(this.#lendOutput(), sent));
       if (sent < length) return;
     }
   }
@@ -198,14 +199,36 @@ export class ConnectionTurn {
   #keepOutput(rest: Uint8Array): void {
     const { memory } = this.context;
     const total = this.outputLength + rest.length;
-    const block =
-      total > memory.config(Config.MAX_OUTPUT) ? undefined : memory.data.append(this.#output, rest);
+    const before = this.#lendOutput();
+    const block = total > memory.config(Config.MAX_OUTPUT) ? undefined : memory.data.append(before, rest);
+    this.#setOutput(block ?? before);
     if (block === undefined) {
       this.closing ??= { type: 'output-overflow' };
       return;
     }
-    this.#output = block;
     if (total >= memory.config(Config.HIGH_WATER_MARK)) this.phase |= Phase.ABOVE_MARK;
+  }
+
+  /**
+   * The slot names a block only while that is certainly its own: if this worker dies while the block is given back or
+   * exchanged, the block may be lost, but nobody gives it back a second time.
+   */
+  #lendInput(): number {
+    return this.context.memory.records.takeInput(this.index);
+  }
+
+  #lendOutput(): number {
+    return this.context.memory.records.takeOutput(this.index);
+  }
+
+  #setInput(block: number): void {
+    this.#block = block;
+    this.context.memory.records.setInput(this.index, block);
+  }
+
+  #setOutput(block: number): void {
+    this.#output = block;
+    this.context.memory.records.setOutput(this.index, block);
   }
 
   #send(bytes: Uint8Array): number {
