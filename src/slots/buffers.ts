@@ -7,8 +7,9 @@
  *     block            word 0 start of the data, word 1 its length (free: reference of the next free block), data at byte 16
  *     header           word 0 first unit that was never used, words 1 + class: first free block of that class
  *
- * A block belongs to the owner of the slot that refers to it. The free lists are under a mutex that names its holder; if
- * it dies, `recover` rebuilds them from the references that the slots still hold. A block is split when a smaller one is
+ * A block belongs to the owner of the slot that refers to it. The free lists are under a mutex that names its holder. Each
+ * of their changes ends with one store that makes it whole: if the holder dies, the supervisor hands the mutex on as it
+ * is, and at most the blocks under way are lost. A block is split when a smaller one is
  * needed and never merged: with power-of-two sizes the waste is bounded by the mix of sizes that was once in use.
  */
 import type { Mutex } from '../sync/mutex.ts';
@@ -101,12 +102,21 @@ export class Buffers {
     return grown;
   }
 
-  /** Gives a block back. Its owner. */
+  /** Gives a block back. Its owner; may sleep. */
   release(block: number): void {
     if (block === 0) return;
     this.#mutex.lock(this.#owner);
     this.#putFree(block);
     this.#mutex.unlock();
+  }
+
+  /** As release, for a thread that may not sleep. False if another one has the lists: then nothing has happened. */
+  tryRelease(block: number): boolean {
+    if (block === 0) return true;
+    if (!this.#mutex.tryLock(this.#owner)) return false;
+    this.#putFree(block);
+    this.#mutex.unlock();
+    return true;
   }
 
   /** Bytes that were ever in use: what the memory costs. */

@@ -20,13 +20,13 @@
  *      4 cookieLo    5 cookieHi: the user's 64 bits                         registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
  *      7 next        chain of hints that the ring had no room for           pusher, while it pushes
- *      8 deadline, 9 group, 10 userBits                                     reserved
+ *      8 deadline, 9 group                                                  reserved
+ *     10 parent      a connection: its listener's generation               registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
  *     13 output      block of unsent output, 0 none                         owner
  *     14 running     worker whose handler runs now, 0 none: the exclusivity check   owner, plain
- *     15 family      a listener: { generation : 11, starved : 1, connections : 20 }   any owner, by CAS
- *                    a connection: its listener's generation               registrar
+ *     15 family      { generation : 11, starved : 1, connections : 20 }, of a listener   any owner, by CAS
  *
  * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
  * order it before and after.
@@ -149,6 +149,7 @@ export const SlotWord = {
   COOKIE_HI: 5,
   REASON: 6,
   NEXT: 7,
+  PARENT_GENERATION: 10,
   LINK: 11,
   INPUT: 12,
   OUTPUT: 13,

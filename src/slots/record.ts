@@ -225,12 +225,12 @@ export class SlotRecords {
   joinParent(index: number, listener: number, generation: number): void {
     const at = this.#layout.slot(index);
     this.#words[at + SlotWord.LINK] = (listener + 1) << PARENT_SHIFT;
-    this.#words[at + SlotWord.FAMILY] = generation;
+    this.#words[at + SlotWord.PARENT_GENERATION] = generation;
     this.#port.add(this.#layout.slot(listener) + SlotWord.FAMILY, 1);
   }
 
   parentGeneration(index: number): number {
-    return this.#words[this.#layout.slot(index) + SlotWord.FAMILY] ?? 0;
+    return this.#words[this.#layout.slot(index) + SlotWord.PARENT_GENERATION] ?? 0;
   }
 
   /** Counts a connection out. True if the listener waits for room. Any thread; nothing happens if the listener has ended. */

@@ -80,9 +80,14 @@ export class SlotTable {
     return next !== word && this.#swap(index, word, next);
   }
 
-  /** CLOSING(g) -> ACTIVE(me, g+1), by a registrar to whom the kernel has just given the number. */
+  /**
+   * CLOSING(g) -> ACTIVE(me, g+1), by a registrar to whom the kernel has just given the number. Not before the owner has
+   * ended the generation: an app may close a borrowed descriptor in its last handler, and the owner uses the slot after it.
+   */
   takeOver(index: number, me: number): boolean {
     const word = this.word(index);
+    // The word first: a generation that has ended stays ended while the word is unchanged, which the swap confirms.
+    if (Word.isGeneration(word, this.#port.load(this.#at(index) + SlotWord.GENERATION))) return false;
     const next = Word.takeOver(word, me);
     return next !== word && this.#swap(index, word, next);
   }
@@ -173,11 +178,14 @@ export class SlotTable {
     this.#port.notify(this.#at(index) + SlotWord.GENERATION, Number.POSITIVE_INFINITY);
   }
 
-  /** Takes a slot from its dead owner. Supervisor. PUSH: push its hint; DONE: it was closing and is the supervisor's now. */
-  reap(index: number, dead: number, supervisor: number): Outcome {
+  /**
+   * Takes a slot from its dead owner; `flag` is what its next turn is told. Supervisor. PUSH: push its hint; DONE: it was
+   * closing and is the supervisor's now.
+   */
+  reap(index: number, dead: number, supervisor: number, flag: number = Word.Flag.FORCED): Outcome {
     for (;;) {
       const word = this.word(index);
-      const next = Word.reap(word, dead, supervisor);
+      const next = Word.reap(word, dead, supervisor, flag);
       if (next === word) return Outcome.REFUSED;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
     }

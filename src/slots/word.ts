@@ -20,8 +20,8 @@
  * | request    | any                       | ARMED, DISABLED -> QUEUED +flag; QUEUED, ACTIVE: +flag        |
  * | close      | owner                     | ACTIVE -> CLOSING(me)                                        |
  * | free       | owner                     | CLOSING -> FREE(g+1)                                         |
- * | takeOver   | registrar, given the number by the kernel | CLOSING(g) -> ACTIVE(me, g+1)                |
- * | reap       | supervisor                | ACTIVE(dead) -> QUEUED +FORCED; CLOSING(dead) -> ACTIVE(supervisor) |
+ * | takeOver   | registrar, given the number by the kernel | CLOSING(g), generation ended -> ACTIVE(me, g+1) |
+ * | reap       | supervisor                | ACTIVE(dead) -> QUEUED +flag (FORCED; a listener goes on); CLOSING(dead) -> ACTIVE(supervisor) |
  *
  * W1  At most one owner: ACTIVE and CLOSING name it; every other state has owner 0.
  * W2  QUEUED is left only by claim: so a slot has at most one live hint (G5).
@@ -155,9 +155,9 @@ export function takeOver(word: number, me: number): number {
   return pack(generationOf(word) + 1, me, FLAGS_NONE, READY_NONE, State.ACTIVE);
 }
 
-export function reap(word: number, dead: number, supervisor: number): number {
+export function reap(word: number, dead: number, supervisor: number, flag: number = Flag.FORCED): number {
   if (isOwned(word, State.ACTIVE, dead)) {
-    return (word & ~(OWNER_MASK | STATE_MASK)) | (Flag.FORCED << FLAGS_SHIFT) | State.QUEUED;
+    return (word & ~(OWNER_MASK | STATE_MASK)) | (flag << FLAGS_SHIFT) | State.QUEUED;
   }
   if (isOwned(word, State.CLOSING, dead)) {
     return (word & GENERATION_FIELD) | (supervisor << OWNER_SHIFT) | State.ACTIVE;

@@ -123,7 +123,6 @@ export class Connection {
     if (turn.hasOutput) throw makeError('ERR_WAKEONE_OUTPUT_PENDING', 'detach()');
     const input = this.read();
     turn.closing ??= { type: 'detached' };
-    turn.detached = turn.closing.type === 'detached';
     return { fd: this.fd, input };
   }
 

@@ -178,6 +178,18 @@ describe('the family', () => {
     expect(records.connections(LISTENER)).toBe(0);
   });
 
+  test('a connection that has got the number of a listener that ended keeps its own family', () => {
+    const other = INDEX + 1;
+    begin(LISTENER, 0);
+    records.joinParent(INDEX, LISTENER, 0);
+    begin(other, GENERATION);
+    begin(LISTENER, 1);
+    records.joinParent(LISTENER, other, GENERATION);
+    expect(records.leaveParent(LISTENER, 0)).toBe(false);
+    expect(records.parentGeneration(LISTENER)).toBe(GENERATION);
+    expect(records.connections(other)).toBe(1);
+  });
+
   test('descriptor 0 can be a listener', () => {
     begin(0, GENERATION);
     records.joinParent(INDEX, 0, GENERATION);

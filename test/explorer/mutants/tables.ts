@@ -106,6 +106,12 @@ export class EndsLate extends MutantTable {
     // Later.
   }
 
+  override takeOver(index: number, me: number): boolean {
+    const word = this.word(index);
+    const next = Word.takeOver(word, me);
+    return next !== word && this.port.compareExchange(this.at(index), word, next) === word;
+  }
+
   override free(index: number, me: number): void {
     super.endGeneration(index);
     super.free(index, me);
