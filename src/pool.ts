@@ -104,7 +104,11 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       { ...options, monitored },
       {
         onMessage: (message) => this.#hear(message),
-        onWorkerExit: (_, error) => this.emit('workerExit', error as Error),
+        onWorkerExit: (_, error) => {
+          // The reaper may have ended the last registration, or the worker did and could not tell.
+          this.#registrationsChanged();
+          this.emit('workerExit', error as Error);
+        },
       },
     );
     this.#keepAlive.port1.on('message', () => {});

@@ -31,7 +31,9 @@ export class Threads {
     });
     this.#piscina.on('workerCreate', (created: object) => {
       const info = infoOf(created);
-      if (info !== undefined) this.#infos.add(info);
+      if (info === undefined) return;
+      this.#infos.add(info);
+      info.worker.once('exit', () => this.#infos.delete(info));
     });
   }
 
@@ -43,9 +45,10 @@ export class Threads {
     }) as Promise<void>;
   }
 
-  /** The thread with this id. */
+  /** The thread with this id; undefined once it has exited. (Piscina forgets a thread at its first error, before that.) */
   thread(threadId: number): Worker | undefined {
-    return this.#piscina.threads.find((thread) => thread.threadId === threadId);
+    for (const { worker } of this.#infos) if (worker.threadId === threadId) return worker;
+    return undefined;
   }
 
   /** Lets the process end although the threads run. */
