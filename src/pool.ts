@@ -5,7 +5,7 @@ import { untilAborted } from './abort.ts';
 import { makeError, makeErrorFrom, show, SystemError } from './errors.ts';
 import { type Native, openNative } from './native/index.ts';
 import { type PoolStats, snapshot } from './observe/snapshot.ts';
-import { flag, type PoolOptions, resolveOptions, type ResolvedOptions } from './options.ts';
+import { checkTimeout, flag, type PoolOptions, resolveOptions, type ResolvedOptions } from './options.ts';
 import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
@@ -89,7 +89,12 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.MAX_OUTPUT, options.maxOutput],
     ]);
     const { maxFds, ringSize, bufferMemory } = options;
-    this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, MAIN_COUNTERS);
+    try {
+      this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, MAIN_COUNTERS);
+    } catch (error) {
+      this.#descriptors.close();
+      throw error;
+    }
     const dispatcher = new Dispatcher(this.#memory, native);
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
@@ -184,7 +189,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /**
    * Drains: nothing new is accepted, handlers that run finish, input that has arrived is delivered, unsent output is
    * sent, every registration gets its last delivery, the workers end. What is left after `timeoutMs` is destroyed.
-   * Resolves when all is over, nothing of the pool keeps the process alive then. Idempotent.
+   * Resolves when all is over, nothing of the pool keeps the process alive then. Idempotent. Main thread.
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
    */
   close(options: CloseOptions = {}): Promise<void> {
     const timeoutMs = checkTimeout(options.timeoutMs, DEFAULT_CLOSE_MS);
@@ -376,16 +382,4 @@ async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
   });
   await Promise.race([done, limit]);
   clearTimeout(timer);
-}
-
-/** @throws ERR_WAKEONE_INVALID_ARGUMENT */
-export function checkTimeout(timeoutMs: unknown, byDefault: number): number {
-  if (timeoutMs === undefined) return byDefault;
-  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1) return timeoutMs;
-  throw makeError(
-    'ERR_WAKEONE_INVALID_ARGUMENT',
-    'timeoutMs',
-    'milliseconds from 0 to 2^31 - 1',
-    show(timeoutMs),
-  );
 }

@@ -1,5 +1,6 @@
 /** wakeone/worker: what handler modules use. */
 import { makeError, show } from './errors.ts';
+import { checkTimeout } from './options.ts';
 import { Registration, type RegistrationId } from './sources/registration.ts';
 import { currentWorker } from './sources/runtime.ts';
 
@@ -34,7 +35,10 @@ export function workerId(): number {
   return currentWorker('workerId()').context.worker;
 }
 
-/** Asks the app's thread to `pool.close()`; returns at once. @throws ERR_WAKEONE_NO_WORKER */
+/** Asks the app's thread to `pool.close()`; returns at once. @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_ARGUMENT */
 export function closePool(options: { readonly timeoutMs?: number } = {}): void {
-  currentWorker('closePool()').send({ type: 'close', timeoutMs: options.timeoutMs });
+  const { send } = currentWorker('closePool()');
+  // Here, where it can be caught: in the app's thread nobody would.
+  if (options.timeoutMs !== undefined) checkTimeout(options.timeoutMs, 0);
+  send({ type: 'close', timeoutMs: options.timeoutMs });
 }
