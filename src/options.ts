@@ -163,6 +163,18 @@ export function invalid(name: string, expected: string, received: unknown): Erro
   return makeError('ERR_WAKEONE_INVALID_OPTION', name, expected, show(received));
 }
 
+/** Milliseconds that a timer can wait, or the default. @throws ERR_WAKEONE_INVALID_ARGUMENT */
+export function checkTimeout(timeoutMs: unknown, byDefault: number): number {
+  if (timeoutMs === undefined) return byDefault;
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1) return timeoutMs;
+  throw makeError(
+    'ERR_WAKEONE_INVALID_ARGUMENT',
+    'timeoutMs',
+    'milliseconds from 0 to 2^31 - 1',
+    show(timeoutMs),
+  );
+}
+
 function moduleUrl(handlers: unknown): string {
   if (handlers instanceof URL) return handlers.href;
   if (typeof handlers === 'string' && handlers !== '') {

@@ -7,6 +7,7 @@ import { type Native, openNative } from './native/index.ts';
 import { type PoolStats, snapshot } from './observe/snapshot.ts';
 import {
   checkNames,
+  checkTimeout,
   flag,
   invalid,
   type PoolOptions,
@@ -96,7 +97,12 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.MAX_OUTPUT, options.maxOutput],
     ]);
     const { maxFds, ringSize, bufferMemory } = options;
-    this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, MAIN_COUNTERS);
+    try {
+      this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, MAIN_COUNTERS);
+    } catch (error) {
+      this.#descriptors.close();
+      throw error;
+    }
     const dispatcher = new Dispatcher(this.#memory, native);
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
@@ -186,7 +192,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /**
    * Drains: nothing new is accepted, handlers that run finish, input that has arrived is delivered, unsent output is
    * sent, every registration gets its last delivery, the workers end. What is left after `timeoutMs` is destroyed.
-   * Resolves when all is over, nothing of the pool keeps the process alive then. Idempotent.
+   * Resolves when all is over, nothing of the pool keeps the process alive then. Idempotent. Main thread.
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkNames(options, { timeoutMs: true, signal: true });
@@ -386,16 +393,4 @@ async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
   });
   await Promise.race([done, limit]);
   clearTimeout(timer);
-}
-
-/** @throws ERR_WAKEONE_INVALID_ARGUMENT */
-export function checkTimeout(timeoutMs: unknown, byDefault: number): number {
-  if (timeoutMs === undefined) return byDefault;
-  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= 2 ** 31 - 1) return timeoutMs;
-  throw makeError(
-    'ERR_WAKEONE_INVALID_ARGUMENT',
-    'timeoutMs',
-    'milliseconds from 0 to 2^31 - 1',
-    show(timeoutMs),
-  );
 }

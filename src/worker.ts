@@ -1,4 +1,5 @@
 /** wakeone/worker: what handler modules use. */
+import { checkTimeout } from './options.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentWorker } from './sources/runtime.ts';
 
@@ -30,7 +31,10 @@ export function workerId(): number {
   return currentWorker('workerId()').context.worker;
 }
 
-/** Asks the app's thread to `pool.close()`; returns at once and nothing: it could not wait for its own end. @throws ERR_WAKEONE_NO_WORKER */
+/** Asks the app's thread to `pool.close()`; returns at once and nothing: it could not wait for its own end. @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_ARGUMENT */
 export function closePool(options: { readonly timeoutMs?: number } = {}): void {
-  currentWorker('closePool()').send({ type: 'close', timeoutMs: options.timeoutMs });
+  const { send } = currentWorker('closePool()');
+  // Here, where it can be caught: in the app's thread nobody would.
+  if (options.timeoutMs !== undefined) checkTimeout(options.timeoutMs, 0);
+  send({ type: 'close', timeoutMs: options.timeoutMs });
 }

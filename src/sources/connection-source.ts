@@ -101,7 +101,8 @@ export class ConnectionSource implements Source {
     for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
       if (!turn.read()) break;
       turn.sawInput = true;
-      if (this.#isLingering(turn)) {
+      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING)) {
+        // It came after the end of our side: nothing could be answered.
         turn.consume(turn.inputLength);
         turn.phase |= Phase.STIRRED;
         continue;
@@ -116,9 +117,12 @@ export class ConnectionSource implements Source {
       turn.phase |= Phase.END_SEEN;
       if (this.#invoke(turn, 'end')) return;
     }
-    if (turn.has(Phase.ABOVE_MARK) && !turn.hasOutput && (turn.bits & GONE) === 0 && this.#healthy(turn)) {
-      turn.phase &= ~Phase.ABOVE_MARK;
-      if (this.#invoke(turn, 'drain')) return;
+    if (turn.has(Phase.ABOVE_MARK) && !turn.hasOutput) {
+      if (this.#healthy(turn) && (turn.bits & Ready.ERR) !== 0) turn.takeError();
+      if (this.#healthy(turn)) turn.phase &= ~Phase.ABOVE_MARK;
+      // Nobody to write to any more: reading, which is allowed again, tells the end. Nor after our own end.
+      const mayWrite = (turn.bits & Ready.HUP) === 0 && !turn.has(Phase.ENDING);
+      if (this.#healthy(turn) && mayWrite && this.#invoke(turn, 'drain')) return;
     }
     this.#conclude(turn);
   }
@@ -282,7 +286,7 @@ export class ConnectionSource implements Source {
     turn.failure ??= { error, thrown: true };
   }
 
-  #suspend(turn: Turn, method: Method, result: Promise<unknown>): void {
+  #suspend(turn: Turn, method: Method, result: PromiseLike<unknown>): void {
     const { pending, loop } = this.#context;
     turn.keepInput();
     const held: Held = {
@@ -307,9 +311,11 @@ export class ConnectionSource implements Source {
       this.#resume(turn, method);
     };
     // A thenable may call back at once; a promise does not.
+    // By then the turn may be another connection's.
+    const name = this.#nameOf(turn);
     Promise.resolve(result).then(resume, (error: unknown) => {
       if (this.#held.get(turn) === held) this.#threw(turn, error);
-      else this.#context.report(error, this.#nameOf(turn), held.fd);
+      else this.#context.report(error, name, held.fd);
       resume();
     });
     pending.add(held, method === 'close');

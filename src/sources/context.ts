@@ -54,7 +54,7 @@ export function leaveTurn(context: WorkerContext, index: number): void {
   if (memory.records.exchangeRunning(index, 0) !== memory.me) memory.count(Counter.VIOLATIONS);
 }
 
-export function isPromise(value: unknown): value is Promise<unknown> {
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   );

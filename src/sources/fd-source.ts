@@ -100,7 +100,7 @@ export class FdSource implements Source {
     then();
   }
 
-  #suspend(event: FdEvent, delivery: Delivery, result: Promise<unknown>, then: () => void): void {
+  #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
     const { pending, loop } = this.#context;
     let over = false;
     const held: Held = {
@@ -119,7 +119,7 @@ export class FdSource implements Source {
       loop.noteUserCode();
       then();
     };
-    // A thenable may call back at once; a promise does not.
+    // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
       this.#report(error, delivery);
       delivery.teardown ??= 0;

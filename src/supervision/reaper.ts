@@ -6,11 +6,14 @@
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
+import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
-import { Cause, Trait } from '../slots/record.ts';
+import { Cause, Kind, kindOf, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
+
+const RETRY_MS = 1;
 
 /** Puts right what `worker` left. `alive` is the bitmap of the workers that live. */
 export function reap(dispatcher: PoolDispatcher, worker: number, alive: number): void {
@@ -31,6 +34,8 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   dispatcher.stopSearching();
   dispatcher.wakeForWork();
   dispatcher.startMonitor();
+  // It may have died between marking the monitor as awake and telling it.
+  memory.port.notify(Word.MONITOR, 1);
 }
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): void {
@@ -38,15 +43,21 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): vo
   const { slots, records, layout } = memory;
   for (let index = 0; index < layout.maxFds; index++) {
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
+    const listens = kindOf(records.config(index)) === Kind.LISTENER;
     if (ownerOf(slots.word(index)) === dead) {
-      records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
+      // A listener has no handler that could have done it: the connection that it was opening ends, and it goes on.
+      if (!listens) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
-      const outcome = slots.reap(index, dead, Owner.SUPERVISOR);
+      const outcome = slots.reap(index, dead, Owner.SUPERVISOR, listens ? Flag.CONTROL : Flag.FORCED);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
     } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
       // Its hint may have died between the CAS and the push.
       dispatcher.push(index + 1);
+    } else if (listens && slots.state(index) === State.DISABLED) {
+      // It waits for room, and the timer that would have had it look again may have died.
+      const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
+      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
     }
   }
 }
@@ -63,8 +74,8 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
   const owned = (records.config(index) & Trait.OWN) !== 0;
   const parent = records.parent(index);
   const parentGeneration = records.parentGeneration(index);
-  data.release(records.takeInput(index));
-  data.release(records.takeOutput(index));
+  giveBack(data, records.takeInput(index));
+  giveBack(data, records.takeOutput(index));
   if (!ended) slots.endGeneration(index);
   if (owned && removed === 0) native.close(index);
   slots.close(index, Owner.SUPERVISOR);
@@ -73,6 +84,11 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
     if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) dispatcher.push(parent + 1);
   }
   port.add(Word.REGISTERED, -1);
+}
+
+/** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */
+function giveBack(data: Buffers, block: number): void {
+  if (!data.tryRelease(block)) setTimeout(() => giveBack(data, block), RETRY_MS);
 }
 
 function reapPoller(dispatcher: PoolDispatcher, dead: number): void {

@@ -2,7 +2,7 @@
  * Starts the workers and the monitor, sees to it that dead ones are reaped and replaced, and ends them. One per pool, in
  * the thread that made the pool.
  */
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { makeError, makeErrorFrom } from '../errors.ts';
 import type { Native } from '../native/index.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
@@ -144,13 +144,13 @@ export class Supervisor {
       let ready = false;
       let readyAt = 0;
       let exited: Promise<unknown> = Promise.resolve();
-      port1.on('message', (message: FromWorker) => {
+      const hear = (message: FromWorker): void => {
         if (message.type === 'ready') {
           ready = true;
           readyAt = performance.now();
           // A thread is dead when its `exit` event was seen: before that it may still run instructions.
           const thread = this.#threads.thread(message.threadId);
-          exited = new Promise((gone) => thread?.once('exit', gone));
+          if (thread !== undefined) exited = new Promise((gone) => thread.once('exit', gone));
           resolve(message.entries);
         } else if (message.type === 'failed') {
           this.#alive.delete(worker);
@@ -158,10 +158,9 @@ export class Supervisor {
         } else {
           this.#events.onMessage(message);
         }
-      });
-      port1.unref();
+      };
       const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
-      this.#track(REACTOR_FILE, data, port1, port2, (error) => {
+      this.#track(REACTOR_FILE, data, port1, port2, hear, (error) => {
         if (!ready) {
           this.#alive.delete(worker);
           reject(this.#loadFailure(error));
@@ -175,9 +174,8 @@ export class Supervisor {
 
   #startMonitor(): void {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', this.#events.onMessage);
-    port1.unref();
-    this.#track(MONITOR_FILE, { buffers: this.#memory.buffers, port: port2 }, port1, port2, () => {});
+    const data = { buffers: this.#memory.buffers, port: port2 };
+    this.#track(MONITOR_FILE, data, port1, port2, this.#events.onMessage, () => {});
   }
 
   #track(
@@ -185,12 +183,18 @@ export class Supervisor {
     data: object,
     ours: MessagePort,
     theirs: MessagePort,
+    hear: (message: FromWorker) => void,
     then: (error: unknown) => void,
   ): void {
-    const task = this.#threads.run({ filename, data, transfer: [theirs] }).then(
-      () => then(undefined),
-      (error: unknown) => then(error),
-    );
+    ours.on('message', hear);
+    ours.unref();
+    // What the task said before it ended is heard first: the two ways of its messages keep no order among themselves.
+    const end = (error: unknown): void => {
+      for (let said = receiveMessageOnPort(ours); said !== undefined; said = receiveMessageOnPort(ours))
+        hear(said.message as FromWorker);
+      then(error);
+    };
+    const task = this.#threads.run({ filename, data, transfer: [theirs] }).then(() => end(undefined), end);
     this.#tasks.add(task);
     void task.then(() => {
       this.#tasks.delete(task);

@@ -36,6 +36,7 @@ export class Threads {
       this.#infos.add(info);
       // It is about to be given its task, and referenced for that: a thread that comes up late must not stay so.
       if (this.#unreferenced) setImmediate(() => info.unref());
+      info.worker.once('exit', () => this.#infos.delete(info));
     });
   }
 
@@ -47,9 +48,10 @@ export class Threads {
     }) as Promise<void>;
   }
 
-  /** The thread with this id. */
+  /** The thread with this id; undefined once it has exited. (Piscina forgets a thread at its first error, before that.) */
   thread(threadId: number): Worker | undefined {
-    return this.#piscina.threads.find((thread) => thread.threadId === threadId);
+    for (const { worker } of this.#infos) if (worker.threadId === threadId) return worker;
+    return undefined;
   }
 
   /** Lets the process end although the threads run, those that are still to come as well. */

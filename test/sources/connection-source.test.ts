@@ -1,0 +1,77 @@
+/** Which handler of a connection runs when, over the fake kernel: what real sockets bring about too seldom. */
+import { beforeEach, expect, test } from 'vitest';
+import { Phase } from '../../src/slots/record.ts';
+import { Ready, State } from '../../src/slots/word.ts';
+import { ConnectionSource } from '../../src/sources/connection-source.ts';
+import type { ConnectionHandlers } from '../../src/sources/handlers.ts';
+import { connectionFd, contextOf, type FakePool, makeFakePool } from '../fake-pool.ts';
+
+/** More turns than any of these needs: one that never rests stops here. */
+const MOST_TURNS = 10;
+
+let pool: FakePool;
+let calls: string[];
+let fd: number;
+let peer: number;
+
+beforeEach(() => {
+  pool = makeFakePool();
+  calls = [];
+  [fd, peer] = pool.native.socketPair();
+});
+
+/** A connection in this phase, to which `bits` are reported; its turns until it rests. Returns how many it had. */
+function run(handlers: ConnectionHandlers, phase: number, bits: number): number {
+  const source = new ConnectionSource(contextOf(pool, [handlers]).context);
+  pool.registrar.register(fd, connectionFd);
+  pool.memory.records.setPhase(fd, Phase.OPENED | phase);
+  pool.strands.finish(fd, bits, bits, false);
+  for (let turns = 0; turns < MOST_TURNS; turns++) {
+    const claimed = pool.memory.slots.claim(fd, pool.memory.me);
+    if (claimed === 0) return turns;
+    source.turn(fd, claimed);
+  }
+  return MOST_TURNS;
+}
+
+const noting: ConnectionHandlers = {
+  data: (connection) => {
+    calls.push(`data ${connection.read().length}`);
+  },
+  drain: () => {
+    calls.push('drain');
+  },
+  close: (_, reason) => {
+    calls.push(`close ${reason.type}`);
+  },
+};
+
+test('a hang-up while a drain is owed ends the connection, without the drain', () => {
+  pool.native.close(peer);
+  const turns = run(noting, Phase.ABOVE_MARK, Ready.OUT | Ready.IN | Ready.RDHUP | Ready.HUP);
+  expect(turns).toBeLessThan(MOST_TURNS);
+  expect(calls).toEqual(['close end']);
+  expect(pool.memory.slots.state(fd)).toBe(State.FREE);
+});
+
+test('an error bit without an error does not swallow the drain', () => {
+  run(noting, Phase.ABOVE_MARK, Ready.OUT | Ready.ERR);
+  expect(calls).toEqual(['drain']);
+});
+
+test('after our own end there is no drain: nothing may be written any more', () => {
+  run(noting, Phase.ABOVE_MARK | Phase.ENDING, Ready.OUT);
+  expect(calls).toEqual([]);
+});
+
+test('a thenable that settles at once leaves nothing pending', async () => {
+  const thenable = {
+    // oxlint-disable-next-line unicorn/no-thenable
+    then: (settled: () => void) => settled(),
+  } as unknown as Promise<void>;
+  const region = pool.native.memory(1);
+  pool.native.write(peer, region.address, 1);
+  run({ data: (connection) => (connection.consume(), thenable) }, 0, Ready.IN);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(pool.memory.slots.state(fd)).toBe(State.ARMED);
+});
