@@ -18,6 +18,8 @@ type WorkerInfo = { readonly worker: Worker; unref(): unknown };
 export class Threads {
   readonly #piscina: Piscina;
   readonly #infos = new Set<WorkerInfo>();
+  /** By thread id, as long as the thread lives. */
+  readonly #exits = new Map<number, Promise<void>>();
 
   constructor(most: number) {
     this.#piscina = new Piscina({
@@ -31,7 +33,7 @@ export class Threads {
     });
     this.#piscina.on('workerCreate', (created: object) => {
       const info = infoOf(created);
-      if (info !== undefined) this.#infos.add(info);
+      if (info !== undefined) this.#watch(info);
     });
   }
 
@@ -43,9 +45,20 @@ export class Threads {
     }) as Promise<void>;
   }
 
-  /** The thread with this id. */
-  thread(threadId: number): Worker | undefined {
-    return this.#piscina.threads.find((thread) => thread.threadId === threadId);
+  /** Waits until the thread runs no more instructions: until its `exit` event was seen. */
+  async exited(threadId: number): Promise<void> {
+    await this.#exits.get(threadId);
+  }
+
+  #watch(info: WorkerInfo): void {
+    this.#infos.add(info);
+    // Read now: a thread that has ended has no id.
+    const { threadId } = info.worker;
+    const exit = new Promise<void>((resolve) => info.worker.once('exit', () => resolve())).then(() => {
+      this.#infos.delete(info);
+      this.#exits.delete(threadId);
+    });
+    this.#exits.set(threadId, exit);
   }
 
   /** Lets the process end although the threads run. */
