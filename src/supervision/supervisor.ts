@@ -153,21 +153,17 @@ export class Supervisor {
       });
       port1.unref();
       const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
-      this.#track(REACTOR_FILE, data, port1, port2, (error) => {
+      this.#track(REACTOR_FILE, data, port1, port2, (why) => {
         if (failed) return;
         // Even if it is not known to have been ready: the news of its death may overtake those of its start.
-        const buried = error === undefined ? Promise.resolve() : this.#bury(worker);
+        const buried = why === undefined ? Promise.resolve() : this.#bury(worker);
         void buried.then(() => {
           if (!ready) {
             this.#alive.delete(worker);
-            reject(this.#loadFailure(error));
-          } else if (error !== undefined && !this.#stopping) {
+            reject(this.#loadFailure(why));
+          } else if (why !== undefined && !this.#stopping) {
             if (performance.now() - readyAt > LAST_BACKOFF_MS) this.#backoffMs = FIRST_BACKOFF_MS;
-            this.#events.onWorkerExit(
-              worker,
-              makeErrorFrom(error, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(error)),
-            );
-            this.#growLater();
+            this.#replace(worker, why);
           }
         });
       });
@@ -208,6 +204,14 @@ export class Supervisor {
     if (this.#stopping) return;
     const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
     reap(this.#dispatcher, worker, alive);
+  }
+
+  #replace(worker: number, why: unknown): void {
+    this.#events.onWorkerExit(
+      worker,
+      makeErrorFrom(why, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(why)),
+    );
+    this.#growLater();
   }
 
   #loadFailure(why: unknown): Error {

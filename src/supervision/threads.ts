@@ -18,6 +18,8 @@ type WorkerInfo = { readonly worker: Worker; unref(): unknown };
 export class Threads {
   readonly #piscina: Piscina;
   readonly #infos = new Set<WorkerInfo>();
+  /** Not settled, oldest first: those that wait for a thread are the last ones. */
+  readonly #tasks = new Set<AbortController>();
   /** By thread id, as long as the thread lives. */
   readonly #exits = new Map<number, Promise<void>>();
 
@@ -31,6 +33,12 @@ export class Threads {
       // A worker would close at its end every number that it opened with fs.open, whoever owns that number by then.
       trackUnmanagedFds: false,
     });
+    // A thread could not begin (no descriptors, no memory). Piscina would leave its task in the queue for ever, and without
+    // a listener the process would end: whoever waits in the queue is told, and may try again.
+    this.#piscina.on('error', () => {
+      const { queueSize } = this.#piscina;
+      if (queueSize > 0) for (const task of [...this.#tasks].slice(-queueSize)) task.abort();
+    });
     this.#piscina.on('workerCreate', (created: object) => {
       const info = infoOf(created);
       if (info !== undefined) this.#watch(info);
@@ -38,11 +46,18 @@ export class Threads {
   }
 
   /** Starts a task on a thread of its own; settles when the task ends, rejects when its thread dies. */
-  run(task: ThreadTask): Promise<void> {
-    return this.#piscina.run(task.data, {
-      filename: task.filename,
-      transferList: [...task.transfer] as never,
-    }) as Promise<void>;
+  async run(task: ThreadTask): Promise<void> {
+    const waiting = new AbortController();
+    this.#tasks.add(waiting);
+    try {
+      await this.#piscina.run(task.data, {
+        filename: task.filename,
+        transferList: [...task.transfer] as never,
+        signal: waiting.signal,
+      });
+    } finally {
+      this.#tasks.delete(waiting);
+    }
   }
 
   /** Waits until the thread runs no more instructions: until its `exit` event was seen. */
