@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { untilAborted } from './abort.ts';
-import { makeError, makeErrorFrom, show, SystemError } from './errors.ts';
+import { makeError, makeErrorFrom, SystemError } from './errors.ts';
 import { type Native, openNative } from './native/index.ts';
 import { type PoolStats, snapshot } from './observe/snapshot.ts';
 import {
@@ -219,7 +219,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   destroy(): Promise<void> {
     this.#destroying = true;
     if (this.#closing === undefined) this.#closing = this.#end(0);
-    else this.#forceAll(Cause.POOL_DESTROY);
+    else this.#forceEnd();
     return this.#closing;
   }
 
@@ -230,7 +230,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   async #end(timeoutMs: number): Promise<void> {
     this.#keepAlive.port1.ref();
     // Publishes the phase; pairs with the load in registrar.ts: a slot is seen by this sweep, or its registrar sees the phase.
-    this.#memory.port.store(Word.PHASE, PoolPhase.DRAINING);
+    if (this.#memory.phase === PoolPhase.OPEN) this.#memory.port.store(Word.PHASE, PoolPhase.DRAINING);
     const drained = new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
@@ -240,7 +240,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       await within(drained, timeoutMs);
     }
     if (this.#memory.port.load(Word.REGISTERED) !== 0) {
-      this.#forceAll(Cause.POOL_DESTROY);
+      this.#forceEnd();
       this.#registrationsChanged();
       await within(drained, this.#options.graceMs + STOP_MS);
     }
@@ -251,6 +251,13 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.#descriptors.close();
     this.#keepAlive.port1.close();
     this.emit('close');
+  }
+
+  /** Destroys what is there, and what is accepted meanwhile. */
+  #forceEnd(): void {
+    // The phase before the sweep, as in #end().
+    if (this.#memory.phase !== PoolPhase.CLOSED) this.#memory.port.store(Word.PHASE, PoolPhase.DESTROYING);
+    this.#forceAll(Cause.POOL_DESTROY);
   }
 
   #forceAll(cause: Cause): void {

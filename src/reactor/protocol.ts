@@ -24,7 +24,6 @@ export type FromWorker =
   | {
       readonly type: 'ready';
       readonly worker: number;
-      readonly threadId: number;
       readonly entries: HandlerEntry[];
     }
   | { readonly type: 'failed'; readonly worker: number; readonly why: Thrown }

@@ -117,6 +117,8 @@ export const WorkerWord = {
   /** epoll sets in which this worker waits together with its event loop: as the poller, and parked. */
   POLL_SET: 6,
   PARK_SET: 7,
+  /** Node's id of the thread that has attached itself as this worker, 0 while none has. */
+  THREAD: 8,
 } as const;
 
 export const WorkerPhase = { ABSENT: 0, STARTING: 1, RUNNING: 2, PARKED: 3, POLLING: 4, STOPPED: 5 } as const;

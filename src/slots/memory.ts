@@ -13,7 +13,7 @@ import { SlotTable } from './table.ts';
 /** What a thread needs to attach: two SharedArrayBuffers. */
 export type PoolBuffers = { readonly control: SharedArrayBuffer; readonly data: SharedArrayBuffer };
 
-export const PoolPhase = { OPEN: 0, DRAINING: 1, CLOSED: 2 } as const;
+export const PoolPhase = { OPEN: 0, DRAINING: 1, DESTROYING: 2, CLOSED: 3 } as const;
 export type PoolPhase = (typeof PoolPhase)[keyof typeof PoolPhase];
 
 export class PoolMemory {

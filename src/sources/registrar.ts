@@ -70,9 +70,13 @@ export class Registrar {
     if (result < 0) {
       if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
       this.#strands.abandon(fd);
-    } else if (this.#memory.phase !== PoolPhase.OPEN) {
-      // The pool began to close, and its sweep may have passed this slot: end it ourselves.
-      records.giveReason(fd, generation, Cause.POOL_CLOSE, 0);
+      return result;
+    }
+    const { phase } = this.#memory;
+    if (phase !== PoolPhase.OPEN) {
+      // The pool began to close, and its sweep may have passed this slot: end it ourselves, as that would have.
+      const cause = phase === PoolPhase.DRAINING ? Cause.POOL_CLOSE : Cause.POOL_DESTROY;
+      records.giveReason(fd, generation, cause, 0);
       slots.request(fd, generation, Flag.FORCED);
     }
     return result;

@@ -40,6 +40,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const memory = attachMemory(task.buffers, Owner.FIRST_WORKER + task.worker, task.worker);
   const line = memory.layout.worker(task.worker);
   memory.words[line + WorkerWord.TID] = native.threadId();
+  memory.words[line + WorkerWord.THREAD] = threadId;
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
   const dispatcher = new Dispatcher(memory, native);
   const strands = new Strands(dispatcher);
@@ -83,7 +84,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     handlers.push(...listed.handlers);
     names.push(...listed.entries.map((entry) => entry.name));
     await module.options.init?.(task.workerData);
-    send({ type: 'ready', worker: task.worker, threadId, entries: listed.entries });
+    send({ type: 'ready', worker: task.worker, entries: listed.entries });
   } catch (error) {
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.STOPPED;
     send({ type: 'failed', worker: task.worker, why: packThrown(error) });

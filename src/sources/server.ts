@@ -11,6 +11,7 @@ export class Server {
   readonly #memory: PoolMemory;
   readonly #address: SocketAddress;
   #closing: Promise<void> | undefined;
+  #removed = false;
 
   constructor(memory: PoolMemory, registration: Registration, address: SocketAddress) {
     this.#memory = memory;
@@ -41,7 +42,9 @@ export class Server {
 
   /** Removes the path of an AF_UNIX socket. The pool's, at its end. */
   removePath(): void {
-    if (this.#address.family !== 'unix' || this.#address.path.startsWith('\0')) return;
+    if (this.#removed || this.#address.family !== 'unix' || this.#address.path.startsWith('\0')) return;
+    // Once: after that the path may be another server's.
+    this.#removed = true;
     try {
       unlinkSync(this.#address.path);
     } catch {

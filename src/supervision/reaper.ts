@@ -8,7 +8,8 @@ import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
-import { Cause, Kind, kindOf, Trait } from '../slots/record.ts';
+import type { PoolMemory } from '../slots/memory.ts';
+import { Cause, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
@@ -54,12 +55,25 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): vo
     } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
       // Its hint may have died between the CAS and the push.
       dispatcher.push(index + 1);
-    } else if (listens && slots.state(index) === State.DISABLED) {
-      // It waits for room, and the timer that would have had it look again may have died.
+    } else if (waitsForTimer(memory, index)) {
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
     }
   }
+}
+
+/**
+ * The timer may have died with its worker: a listener without descriptors would never look again, a peer of a draining
+ * pool that never ends never be left. A look too many finds no room, or leaves that peer early.
+ */
+function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
+  const state = slots.state(index);
+  if (state !== State.ARMED && state !== State.DISABLED) return false;
+  if (kindOf(records.config(index)) === Kind.LISTENER) return state === State.DISABLED;
+  const lingering = Phase.DRAINING | Phase.SHUT;
+  return (
+    kindOf(records.config(index)) === Kind.CONNECTION && (records.phase(index) & lingering) === lingering
+  );
 }
 
 /**

@@ -138,21 +138,20 @@ export class Supervisor {
       this.#memory.words[line + WorkerWord.PARK_SET] = own.parkSet;
     }
     this.#memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
+    this.#memory.words[line + WorkerWord.THREAD] = 0;
     const { port1, port2 } = new MessageChannel();
     const { handlers, workerData } = this.#options;
     return new Promise((resolve, reject) => {
       let ready = false;
       let readyAt = 0;
-      let exited: Promise<unknown> = Promise.resolve();
+      let failed = false;
       const hear = (message: FromWorker): void => {
         if (message.type === 'ready') {
           ready = true;
           readyAt = performance.now();
-          // A thread is dead when its `exit` event was seen: before that it may still run instructions.
-          const thread = this.#threads.thread(message.threadId);
-          if (thread !== undefined) exited = new Promise((gone) => thread.once('exit', gone));
           resolve(message.entries);
         } else if (message.type === 'failed') {
+          failed = true;
           this.#alive.delete(worker);
           reject(this.#loadFailure(unpackThrown(message.why)));
         } else {
@@ -160,14 +159,19 @@ export class Supervisor {
         }
       };
       const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
-      this.#track(REACTOR_FILE, data, port1, port2, hear, (error) => {
-        if (!ready) {
-          this.#alive.delete(worker);
-          reject(this.#loadFailure(error));
-        } else if (error !== undefined) {
-          if (performance.now() - readyAt > LAST_BACKOFF_MS) this.#backoffMs = FIRST_BACKOFF_MS;
-          void this.#bury(worker, error, exited);
-        }
+      this.#track(REACTOR_FILE, data, port1, port2, hear, (why) => {
+        if (failed) return;
+        // Even if it is not known to have been ready: the news of its death may overtake those of its start.
+        const buried = why === undefined ? Promise.resolve() : this.#bury(worker);
+        void buried.then(() => {
+          if (!ready) {
+            this.#alive.delete(worker);
+            reject(this.#loadFailure(why));
+          } else if (why !== undefined && !this.#stopping) {
+            if (performance.now() - readyAt > LAST_BACKOFF_MS) this.#backoffMs = FIRST_BACKOFF_MS;
+            this.#replace(worker, why);
+          }
+        });
       });
     });
   }
@@ -202,15 +206,21 @@ export class Supervisor {
     });
   }
 
-  async #bury(worker: number, error: unknown, exited: Promise<unknown>): Promise<void> {
-    await exited;
+  /** Puts right what a dead worker left. A thread is dead when its `exit` was seen: before, it may still run instructions. */
+  async #bury(worker: number): Promise<void> {
+    await this.#threads.exited(
+      this.#memory.words[this.#memory.layout.worker(worker) + WorkerWord.THREAD] ?? 0,
+    );
     this.#alive.delete(worker);
     if (this.#stopping) return;
     const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
     reap(this.#dispatcher, worker, alive);
+  }
+
+  #replace(worker: number, why: unknown): void {
     this.#events.onWorkerExit(
       worker,
-      makeErrorFrom(error, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(error)),
+      makeErrorFrom(why, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(why)),
     );
     this.#growLater();
   }

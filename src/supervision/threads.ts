@@ -19,6 +19,10 @@ export class Threads {
   readonly #piscina: Piscina;
   readonly #infos = new Set<WorkerInfo>();
   #unreferenced = false;
+  /** Not settled, oldest first: those that wait for a thread are the last ones. */
+  readonly #tasks = new Set<AbortController>();
+  /** By thread id, as long as the thread lives. */
+  readonly #exits = new Map<number, Promise<void>>();
 
   constructor(most: number) {
     this.#piscina = new Piscina({
@@ -30,28 +34,50 @@ export class Threads {
       // A worker would close at its end every number that it opened with fs.open, whoever owns that number by then.
       trackUnmanagedFds: false,
     });
+    // A thread could not begin (no descriptors, no memory). Piscina would leave its task in the queue for ever, and without
+    // a listener the process would end: whoever waits in the queue is told, and may try again.
+    this.#piscina.on('error', () => {
+      const { queueSize } = this.#piscina;
+      if (queueSize > 0) for (const task of [...this.#tasks].slice(-queueSize)) task.abort();
+    });
     this.#piscina.on('workerCreate', (created: object) => {
       const info = infoOf(created);
       if (info === undefined) return;
-      this.#infos.add(info);
+      this.#watch(info);
       // It is about to be given its task, and referenced for that: a thread that comes up late must not stay so.
       if (this.#unreferenced) setImmediate(() => info.unref());
-      info.worker.once('exit', () => this.#infos.delete(info));
     });
   }
 
   /** Starts a task on a thread of its own; settles when the task ends, rejects when its thread dies. */
-  run(task: ThreadTask): Promise<void> {
-    return this.#piscina.run(task.data, {
-      filename: task.filename,
-      transferList: [...task.transfer] as never,
-    }) as Promise<void>;
+  async run(task: ThreadTask): Promise<void> {
+    const waiting = new AbortController();
+    this.#tasks.add(waiting);
+    try {
+      await this.#piscina.run(task.data, {
+        filename: task.filename,
+        transferList: [...task.transfer] as never,
+        signal: waiting.signal,
+      });
+    } finally {
+      this.#tasks.delete(waiting);
+    }
   }
 
-  /** The thread with this id; undefined once it has exited. (Piscina forgets a thread at its first error, before that.) */
-  thread(threadId: number): Worker | undefined {
-    for (const { worker } of this.#infos) if (worker.threadId === threadId) return worker;
-    return undefined;
+  /** Waits until the thread runs no more instructions: until its `exit` event was seen. */
+  async exited(threadId: number): Promise<void> {
+    await this.#exits.get(threadId);
+  }
+
+  #watch(info: WorkerInfo): void {
+    this.#infos.add(info);
+    // Read now: a thread that has ended has no id.
+    const { threadId } = info.worker;
+    const exit = new Promise<void>((resolve) => info.worker.once('exit', () => resolve())).then(() => {
+      this.#infos.delete(info);
+      this.#exits.delete(threadId);
+    });
+    this.#exits.set(threadId, exit);
   }
 
   /** Lets the process end although the threads run, those that are still to come as well. */

@@ -252,6 +252,18 @@ describe('listen()', () => {
     expect(portOf(again)).toBe(port);
   });
 
+  it('removes its path once, also if another server has it at the end of the pool', async () => {
+    const path = socketPath();
+    const { pool: first } = await openPool('scripted');
+    await (await listen(first, 'scripted', { path })).close();
+    const { pool } = await openPool('scripted');
+    const server = await listen(pool, 'scripted', { path });
+    await first.close();
+    expect(existsSync(path)).toBe(true);
+    await server.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
   it('rejects with EADDRINUSE when the path is taken, and leaves the path alone', async () => {
     const { pool } = await openPool('scripted');
     const path = socketPath();

@@ -4,8 +4,9 @@
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Errno, type SocketAddress } from '../../src/native/index.ts';
-import { Counter } from '../../src/slots/layout.ts';
-import { Cause, Kind, Trait } from '../../src/slots/record.ts';
+import { Counter, Word } from '../../src/slots/layout.ts';
+import { PoolPhase } from '../../src/slots/memory.ts';
+import { Cause, causeOf, Kind, Trait } from '../../src/slots/record.ts';
 import { Flag, Ready, State } from '../../src/slots/word.ts';
 import { ConnectionSource } from '../../src/sources/connection-source.ts';
 import type { ConnectionHandlers } from '../../src/sources/handlers.ts';
@@ -289,5 +290,20 @@ describe('maxConnections', () => {
     slots.deliver(listener, slots.generation(listener), Ready.IN);
     expect(slots.state(listener)).toBe(State.DISABLED);
     expect(takeAll(pool)).toEqual([]);
+  });
+});
+
+describe('a connection that is accepted behind the sweep of a pool that', () => {
+  test.each([
+    ['drains', PoolPhase.DRAINING, Cause.POOL_CLOSE],
+    ['is destroyed', PoolPhase.DESTROYING, Cause.POOL_DESTROY],
+  ])('%s is ended as that would have', (_name, phase, cause) => {
+    listen(Trait.EDGE);
+    pool.memory.port.store(Word.PHASE, phase);
+    connect(1);
+    turn();
+    const [index = -1] = opened;
+    expect(causeOf(pool.memory.records.reason(index))).toBe(cause);
+    expect(pool.memory.slots.state(index)).toBe(State.QUEUED);
   });
 });

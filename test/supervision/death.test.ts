@@ -56,3 +56,19 @@ it('a worker that dies in the last `close` does not keep the pool from closing',
   expect(journal.counted(CLOSED)).toBe(1);
   expect(pool.stats().registered).toBe(0);
 });
+
+it('workers that die before the main thread has heard of their start leave nothing behind', async () => {
+  const { pool, journal } = await openPool();
+  const clients = await openClients(await listen(pool, 'lines'), 8);
+  await journal.untilCounted(OPENED, 8);
+  for (const client of clients) client.write('!');
+  // A main thread that is busy hears of a replacement's start and of its death at once, in whatever order.
+  const until = performance.now() + 10_000;
+  while (journal.counted(CLOSED) < 8 && performance.now() < until) {
+    const busy = performance.now() + 150;
+    while (performance.now() < busy);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect(journal.counted(CLOSED)).toBe(8);
+  for (const client of clients) await client.over();
+});
