@@ -25,7 +25,7 @@ const READ_BUDGET = 4;
 const READABLE = Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR;
 const GONE = Ready.HUP | Ready.ERR;
 /** Our side has ended because the pool closes; the peer's has not. */
-const LINGER_MS = 100;
+const LINGER_MS = 300;
 const LINGERING = Phase.DRAINING | Phase.SHUT;
 
 type Method = keyof ConnectionHandlers;
@@ -179,6 +179,14 @@ export class ConnectionSource implements Source {
     return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;
   }
 
+  /** Whether input came in this turn or is there now; the kernel is asked, and what it has is dropped. */
+  #peerSends(turn: Turn): boolean {
+    if (turn.sawInput) return true;
+    const sends = turn.read();
+    turn.consume(turn.inputLength);
+    return sends;
+  }
+
   #isLingering(turn: Turn): boolean {
     return (turn.phase & LINGERING) === LINGERING;
   }
@@ -192,8 +200,7 @@ export class ConnectionSource implements Source {
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
     if (!turn.has(Phase.ENDING) || turn.hasOutput) return;
     const draining = turn.has(Phase.DRAINING);
-    const sends = turn.sawInput || (turn.bits & Ready.IN) !== 0;
-    if (turn.has(Phase.PEER_ENDED) || (draining && !sends && !turn.has(Phase.SHUT))) {
+    if (turn.has(Phase.PEER_ENDED) || (draining && !turn.has(Phase.SHUT) && !this.#peerSends(turn))) {
       // close() sends the FIN itself.
       turn.closing = { type: draining ? 'pool-closed' : 'end' };
     } else if (!turn.has(Phase.SHUT)) {
@@ -213,13 +220,11 @@ export class ConnectionSource implements Source {
     setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
   }
 
-  /** The linger timer. True if nothing came since it was set. */
+  /** The linger timer: nothing came since it was set, and nothing is there. Else it is set again. */
   #isSilent(turn: Turn): boolean {
-    if (turn.has(Phase.STIRRED)) {
-      this.#linger(turn);
-      return false;
-    }
-    return true;
+    if (!turn.has(Phase.STIRRED) && !this.#peerSends(turn)) return true;
+    this.#linger(turn);
+    return false;
   }
 
   #fail(turn: Turn): void {
@@ -249,9 +254,10 @@ export class ConnectionSource implements Source {
 
   #closed(turn: Turn): void {
     if (turn.failure !== undefined) this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
-    const { index, detached } = turn;
+    const { index, closing } = turn;
     this.#release(turn);
-    this.#context.strands.end(index, detached);
+    // Only who was told that it is theirs gets it: a handler may have thrown, or the pool ended, after its detach().
+    this.#context.strands.end(index, closing?.type === 'detached');
   }
 
   /** The turn's state goes back into the slot, and its handle is over. The slot is still ours. */
