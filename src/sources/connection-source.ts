@@ -249,9 +249,9 @@ export class ConnectionSource implements Source {
 
   #closed(turn: Turn): void {
     if (turn.failure !== undefined) this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
-    const { index, detached } = turn;
+    const { index, closing } = turn;
     this.#release(turn);
-    this.#context.strands.end(index, detached);
+    this.#context.strands.end(index, closing?.type === 'detached');
   }
 
   /** The turn's state goes back into the slot, and its handle is over. The slot is still ours. */

@@ -27,8 +27,6 @@ export class ConnectionTurn {
   closing: CloseReason | undefined;
   /** What went wrong: a failed system call, or what a handler threw. */
   failure: { readonly error: Error; readonly thrown: boolean } | undefined;
-  /** The descriptor goes to the app instead of being closed. */
-  detached = false;
   /** The slot is CLOSING: nothing may be sent any more. */
   ended = false;
   #block = 0;
@@ -52,7 +50,6 @@ export class ConnectionTurn {
     this.phase = records.phase(index);
     this.closing = undefined;
     this.failure = undefined;
-    this.detached = false;
     this.ended = false;
     this.#block = records.input(index);
     this.#output = records.output(index);
