@@ -23,6 +23,9 @@ import type { Source } from './source.ts';
 /** How often, in handlers, a busy worker asks whether its event loop is due. */
 const PACE = 32;
 
+/** Safety timeouts only: how long work that nobody attends to must wait to count as forgotten. */
+const LOST_MS = 100;
+
 const Wait = {
   /** Go on with the loop. */
   LOOK: 0,
@@ -192,7 +195,11 @@ export class Reactor {
       return;
     }
     lot.sleep(this.#worker, safetyMs);
-    if (this.#isForgotten()) this.#memory.count(Counter.RESCUED);
+    if (!this.#isForgotten()) return;
+    // Somebody may be on the way, preempted between his push and the wake-up. If it lasts, a wake-up was lost.
+    const head = this.#memory.ring.headPosition;
+    lot.sleep(this.#worker, LOST_MS);
+    if (this.#isForgotten() && this.#memory.ring.headPosition === head) this.#memory.count(Counter.RESCUED);
   }
 
   /** Whether this worker sleeps over work that nobody attends to. Several loads: true together only if no hint was taken meanwhile. */
