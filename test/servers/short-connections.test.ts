@@ -144,7 +144,8 @@ describe('the system calls of the pool, counted by strace', () => {
     });
     // A read and a write for each; all events in few polls, and no futex between two turns.
     expect(counts.get('epoll_wait') ?? 0, show(counts)).toBeLessThan(many / 4);
-    expect(counts.get('futex') ?? 0, show(counts)).toBeLessThan(many / 4);
+    // V8's own threads (compiling, collecting) are counted too, some tens in all; one a turn would be a hundred at least.
+    expect(counts.get('futex') ?? 0, show(counts)).toBeLessThan((3 * many) / 4);
     expect(counts.get('epoll_ctl') ?? 0, show(counts)).toBe(0);
   });
 });
