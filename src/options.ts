@@ -54,6 +54,9 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
   }
   checkCloneable(options.workerData);
   const cpus = Math.min(availableParallelism(), MAX_THREADS);
+  // Each alone first: the bounds of the others are made of them.
+  integer('concurrency', options.concurrency, 1, MAX_THREADS, () => cpus);
+  integer('maxThreads', options.maxThreads, 1, MAX_THREADS, () => cpus);
   const concurrencyHint = options.concurrency ?? options.minThreads ?? options.maxThreads ?? cpus;
   const minThreads = integer('minThreads', options.minThreads, 1, MAX_THREADS, () =>
     Math.min(concurrencyHint, options.maxThreads ?? MAX_THREADS),

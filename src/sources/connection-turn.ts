@@ -211,6 +211,8 @@ export class ConnectionTurn {
     this.bits &= ~Ready.ERR;
     const errno = this.context.native.takeError(this.index);
     if (errno > 0) this.fail('read', -errno);
+    // What has no pending error to take is a pipe whose reader is gone: it would be reported again at each re-arm.
+    else if (errno === Errno.ENOTSOCK) this.fail('write', Errno.EPIPE);
   }
 
   #keepOutput(rest: Uint8Array): void {

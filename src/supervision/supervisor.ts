@@ -179,7 +179,13 @@ export class Supervisor {
   #startMonitor(): void {
     const { port1, port2 } = new MessageChannel();
     const data = { buffers: this.#memory.buffers, port: port2 };
-    this.#track(MONITOR_FILE, data, port1, port2, this.#events.onMessage, () => {});
+    this.#track(MONITOR_FILE, data, port1, port2, this.#events.onMessage, (error) => {
+      // Without it a wake-up that was put off would never be made good.
+      if (error === undefined || this.#stopping) return;
+      setTimeout(() => {
+        if (!this.#stopping) this.#startMonitor();
+      }, LAST_BACKOFF_MS / 10).unref();
+    });
   }
 
   #track(
