@@ -24,8 +24,9 @@ const READ_BUDGET = 4;
 /** What makes a read worth trying. */
 const READABLE = Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR;
 const GONE = Ready.HUP | Ready.ERR;
+/** How long a peer that got our FIN because the pool closes may be silent before it is closed. */
+const LINGER_MS = 1000;
 /** Our side has ended because the pool closes; the peer's has not. */
-const LINGER_MS = 300;
 const LINGERING = Phase.DRAINING | Phase.SHUT;
 
 type Method = keyof ConnectionHandlers;
@@ -33,8 +34,6 @@ type Method = keyof ConnectionHandlers;
 /** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
 class Turn extends ConnectionTurn {
   handle: Connection | undefined;
-  /** Input came in this turn: the peer is sending. */
-  sawInput = false;
 }
 
 export class ConnectionSource implements Source {
@@ -80,7 +79,6 @@ export class ConnectionSource implements Source {
     const turn = this.#spare ?? new Turn(this.#context);
     this.#spare = undefined;
     turn.begin(index, claimed);
-    turn.sawInput = false;
     return turn;
   }
 
@@ -100,7 +98,6 @@ export class ConnectionSource implements Source {
     }
     for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
       if (!turn.read()) break;
-      turn.sawInput = true;
       if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING)) {
         // It came after the end of our side: nothing could be answered.
         turn.consume(turn.inputLength);
@@ -179,14 +176,6 @@ export class ConnectionSource implements Source {
     return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;
   }
 
-  /** Whether input came in this turn or is there now; the kernel is asked, and what it has is dropped. */
-  #peerSends(turn: Turn): boolean {
-    if (turn.sawInput) return true;
-    const sends = turn.read();
-    turn.consume(turn.inputLength);
-    return sends;
-  }
-
   #isLingering(turn: Turn): boolean {
     return (turn.phase & LINGERING) === LINGERING;
   }
@@ -200,7 +189,7 @@ export class ConnectionSource implements Source {
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
     if (!turn.has(Phase.ENDING) || turn.hasOutput) return;
     const draining = turn.has(Phase.DRAINING);
-    if (turn.has(Phase.PEER_ENDED) || (draining && !turn.has(Phase.SHUT) && !this.#peerSends(turn))) {
+    if (turn.has(Phase.PEER_ENDED)) {
       // close() sends the FIN itself.
       turn.closing = { type: draining ? 'pool-closed' : 'end' };
     } else if (!turn.has(Phase.SHUT)) {
@@ -211,8 +200,8 @@ export class ConnectionSource implements Source {
   }
 
   /**
-   * To close with unread input would send RST, and drop what is on its way to a peer that is still sending: such a peer
-   * gets a FIN, and what it sends is dropped until it ends too or falls silent.
+   * To close before the peer has ended would send RST as soon as it sends again, and could cost it what is on its way. So
+   * it gets a FIN, and what it sends is dropped until it ends too or is silent.
    */
   #linger(turn: Turn): void {
     const { index, generation } = turn;
@@ -222,9 +211,10 @@ export class ConnectionSource implements Source {
 
   /** The linger timer: nothing came since it was set, and nothing is there. Else it is set again. */
   #isSilent(turn: Turn): boolean {
-    if (!turn.has(Phase.STIRRED) && !this.#peerSends(turn)) return true;
-    this.#linger(turn);
-    return false;
+    const sends = turn.has(Phase.STIRRED) || turn.read();
+    turn.consume(turn.inputLength);
+    if (sends) this.#linger(turn);
+    return !sends;
   }
 
   #fail(turn: Turn): void {
