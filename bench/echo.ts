@@ -11,8 +11,8 @@ import { rotated } from './statistics.ts';
 
 const defaults = {
   rounds: '7',
-  requests: '100000',
-  warmup: '30000',
+  requests: '200000',
+  warmup: '150000',
   connections: '64',
   size: '64',
   depth: '1',

@@ -10,8 +10,12 @@ import type { Registrar } from './registrar.ts';
 /** Bytes that one read asks for. */
 export const READ_BYTES: number = 64 * 1024;
 
-/** A native area with a Buffer over the same bytes. */
-export type Scratch = { readonly region: Region; readonly buffer: Buffer };
+/** A native area with a Buffer over the same bytes, and the memory that both are in. */
+export type Scratch = {
+  readonly region: Region;
+  readonly buffer: Buffer;
+  readonly shared: SharedArrayBuffer;
+};
 
 export type WorkerContext = {
   readonly worker: number;
@@ -39,6 +43,7 @@ export function makeScratch(native: Native): Scratch {
   return {
     region,
     buffer: Buffer.from(region.bytes.buffer, region.bytes.byteOffset, region.bytes.byteLength),
+    shared: region.bytes.buffer,
   };
 }
 
