@@ -4,9 +4,9 @@
  * sleep on the pool alone while user code has something open.
  *
  * L1  Ticks and microtasks are run before every wait, and after each handler that returned a promise.
- * L2  "Open" means: a pending async handler, a request under way in libuv, or more active resources than the thread had before the handler module was
- *     loaded. (150 ns, asked only before a wait that follows user code.) Unreferenced timers and handles do not
- *     count; they get their turn while the worker is awake.
+ * L2  "Open" means: a pending async handler, a request under way in libuv, or more active resources than the thread had
+ *     before the handler module was loaded. (150 ns, asked only before a wait that follows user code.) Unreferenced
+ *     timers and handles do not count; they get their turn while the worker is awake.
  * L3  While something is open the worker waits on an epoll set that holds libuv's backend descriptor too, for at most
  *     the time to libuv's next timer, and gives the loop a turn when that wakes it.
  */
@@ -31,7 +31,7 @@ export class LoopTurns {
   readonly #loop: EventLoop | undefined = openEventLoop();
   readonly #events: Region;
   readonly #words: Int32Array;
-  #baseline = process.getActiveResourcesInfo().length;
+  readonly #baseline = process.getActiveResourcesInfo().length;
   #ranUserCode = true;
   #open = false;
   #lastTurn = 0;
@@ -40,11 +40,6 @@ export class LoopTurns {
     this.#native = native;
     this.#events = native.memory(EVENTS * 16);
     this.#words = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, EVENTS * 4);
-  }
-
-  /** Takes what is active now as the thread's own; call it before the handler module is loaded. */
-  takeBaseline(): void {
-    this.#baseline = process.getActiveResourcesInfo().length;
   }
 
   /** User code has run: it may have opened something. */

@@ -3,15 +3,15 @@
  * on every wake-up that was put off: if a hint has waited for a whole tick, it wakes one worker, or the poller if none is
  * parked. A pool of one thread has no monitor.
  *
- * It sleeps by announce, look again, sleep, after IDLE_TICKS ticks without anything to see; startMonitor() ends that.
+ * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that.
  */
 import { Config, Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import { type Dispatcher, type DispatcherMemory, MonitorState } from './dispatcher.ts';
 
 const TICK_MS = 1;
-/** Idle ticks before it sleeps: below 100 ms, after which an idle pool makes no system call. */
-const IDLE_TICKS = 25;
+/** Quiet time before it sleeps: well below 100 ms, after which an idle pool makes no system call. */
+const QUIET_MS = 25;
 /** Ticks after which work that nobody attends to is a lost wake-up, and not a thread that waits for a CPU. */
 const LOST_TICKS = 100;
 const FOREVER = Number.POSITIVE_INFINITY;
@@ -41,7 +41,7 @@ export class Monitor {
   run(): void {
     const { port } = this.#memory;
     let before = this.#look();
-    let idle = 0;
+    let busyAt = performance.now();
     while (!this.#isStopping) {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
@@ -49,10 +49,12 @@ export class Monitor {
       if (waitedThroughTick(before, now)) this.wakeOne();
       else this.#unattended = 0;
       before = now;
-      idle = this.#isQuiet ? idle + 1 : 0;
-      if (idle > IDLE_TICKS) {
+      // By the clock: on a busy machine ticks come late.
+      const time = performance.now();
+      if (!this.#isQuiet) busyAt = time;
+      else if (time - busyAt >= QUIET_MS) {
         this.rest();
-        idle = 0;
+        busyAt = performance.now();
       }
     }
   }

@@ -57,8 +57,9 @@ export class ConnectionTurn {
     this.#freshEnd = 0;
   }
 
-  /** Puts the state back into the slot; its blocks are there already, after keepInput(). */
+  /** Puts the state back into the slot; its blocks are there already. */
   save(): void {
+    if (!this.ended) this.keepInput();
     this.context.memory.records.setPhase(this.index, this.phase);
   }
 

@@ -78,20 +78,30 @@ it('a low rate of requests is served by one worker, and the others sleep', async
       return (JSON.parse(child.lines.at(-1) ?? '') as { workers: { handled: number; parks: number }[] })
         .workers;
     };
-    const before = await stats();
-    const requests = STRESS ? 5000 : 500;
     let answers = 0;
+    let goal = 0;
     socket.on('data', () => {
-      if (++answers < requests) socket.write('x');
+      if (++answers < goal) socket.write('x');
     });
-    socket.write('x');
-    await until(() => answers === requests, 'all answers');
-    const after = await stats();
-    const handled = after.map((worker, i) => worker.handled - (before[i]?.handled ?? 0));
-    expect(Math.max(...handled)).toBeGreaterThanOrEqual(requests * 0.95);
+    // Rounds, and their median: a worker that the kernel leaves without a CPU for two ticks is rightly relieved by another.
+    const rounds = STRESS ? 100 : 21;
+    const requests = 50;
+    const shares: number[] = [];
+    let parked = 0;
+    for (let round = 0; round < rounds; round++) {
+      const before = await stats();
+      goal += requests;
+      socket.write('x');
+      await until(() => answers === goal, 'all answers');
+      const after = await stats();
+      const handled = after.map((worker, i) => worker.handled - (before[i]?.handled ?? 0));
+      expect(handled.reduce((sum, count) => sum + count, 0)).toBe(requests);
+      shares.push(Math.max(...handled) / requests);
+      parked += after.reduce((sum, worker, i) => sum + worker.parks - (before[i]?.parks ?? 0), 0);
+    }
+    expect(shares.toSorted((a, b) => a - b)[Math.floor(rounds / 2)]).toBeGreaterThanOrEqual(0.95);
     // Last in, first out: who sleeps goes on to sleep.
-    const parks = after.map((worker, i) => worker.parks - (before[i]?.parks ?? 0));
-    expect(parks.reduce((sum, count) => sum + count, 0)).toBeLessThan(requests * 0.1);
+    expect(parked).toBeLessThan(rounds * requests * 0.1);
     socket.destroy();
   } finally {
     child.kill();
