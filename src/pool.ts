@@ -14,14 +14,15 @@ import {
   resolveOptions,
   type ResolvedOptions,
 } from './options.ts';
+import { PoolEnd } from './pool-end.ts';
 import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { unpackThrown } from './reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
-import { Cause, Kind, kindOf, Trait } from './slots/record.ts';
-import { Flag, Ready, State } from './slots/word.ts';
+import { Kind, Trait } from './slots/record.ts';
+import { Flag, Ready } from './slots/word.ts';
 import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
 import {
   addressesOf,
@@ -57,8 +58,6 @@ export type PoolEvents = {
 };
 
 const DEFAULT_CLOSE_MS = 30_000;
-/** Beyond the handlers' grace time, what an orderly end may take before threads are terminated. */
-const STOP_MS = 2000;
 
 export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #memory: PoolMemory;
@@ -67,20 +66,15 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #registrar: Registrar;
   readonly #descriptors: Descriptors;
   readonly #supervisor: Supervisor;
-  readonly #options: ResolvedOptions;
+  readonly #ending: PoolEnd;
   readonly #servers = new Set<Server>();
   readonly #keepAlive = new MessageChannel();
   #entries: HandlerEntry[] = [];
   #closing: Promise<void> | undefined;
-  #drained: (() => void) | undefined;
-  #destroying = false;
-  /** Ends the time that close() gives. */
-  #hurry: (() => void) | undefined;
 
   /** Use {@link createPool}. */
   constructor(options: ResolvedOptions, native: Native) {
     super();
-    this.#options = options;
     this.#native = native;
     this.#descriptors = new Descriptors(native, options.maxThreads);
     const monitored = options.maxThreads > 1;
@@ -122,6 +116,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         onWorkerExit: (_, error) => this.#workerExit(error as Error),
       },
     );
+    this.#ending = new PoolEnd(this.#memory, this.#strands, this.#supervisor, options.graceMs);
     this.#keepAlive.port1.on('message', () => {});
     this.#keepAlive.port1.unref();
     stopAtExit(this.#supervisor);
@@ -219,10 +214,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    * `graceMs`), unsent output is dropped, the workers end. Idempotent; also ends a `close()` that takes too long.
    */
   destroy(): Promise<void> {
-    this.#destroying = true;
-    this.#hurry?.();
-    if (this.#closing === undefined) this.#closing = this.#end(0);
-    else this.#forceEnd();
+    this.#ending.destroy();
+    this.#closing ??= this.#end(0);
     return this.#closing;
   }
 
@@ -232,62 +225,12 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   async #end(timeoutMs: number): Promise<void> {
     this.#keepAlive.port1.ref();
-    // Publishes the phase; pairs with the load in registrar.ts: a slot is seen by this sweep, or its registrar sees the phase.
-    if (this.#memory.phase === PoolPhase.OPEN) this.#memory.port.store(Word.PHASE, PoolPhase.DRAINING);
-    const drained = new Promise<void>((resolve) => {
-      this.#drained = resolve;
-    });
-    if (timeoutMs > 0 && !this.#destroying) {
-      this.#forceAll(Cause.POOL_CLOSE);
-      this.#registrationsChanged();
-      const hurried = new Promise<void>((resolve) => {
-        this.#hurry = resolve;
-      });
-      await within(Promise.race([drained, hurried]), timeoutMs);
-    }
-    if (this.#memory.port.load(Word.REGISTERED) !== 0) {
-      this.#forceEnd();
-      this.#registrationsChanged();
-      await within(drained, this.#options.graceMs + STOP_MS);
-    }
-    await this.#supervisor.stop(this.#options.graceMs + STOP_MS);
+    await this.#ending.run(timeoutMs);
     forgetAtExit(this.#supervisor);
-    this.#endLeftovers();
     for (const server of this.#servers) server.removePath();
     this.#descriptors.close();
     this.#keepAlive.port1.close();
     this.emit('close');
-  }
-
-  /** Destroys what is there, and what is accepted meanwhile. */
-  #forceEnd(): void {
-    // The phase before the sweep, as in #end().
-    if (this.#memory.phase !== PoolPhase.CLOSED) this.#memory.port.store(Word.PHASE, PoolPhase.DESTROYING);
-    this.#forceAll(Cause.POOL_DESTROY);
-  }
-
-  #forceAll(cause: Cause): void {
-    const { slots, layout, records } = this.#memory;
-    const force = (only: 'listeners' | 'others'): void => {
-      for (let index = 0; index < layout.maxFds; index++) {
-        if (slots.state(index) === State.FREE) continue;
-        const listens = kindOf(records.config(index)) === Kind.LISTENER;
-        if (listens !== (only === 'listeners')) continue;
-        new Registration(this.#memory, this.#strands, index, slots.generation(index)).force(cause);
-      }
-    };
-    force('listeners');
-    force('others');
-  }
-
-  /** All threads have ended. What those that were terminated have left ends here, without its last handler. */
-  #endLeftovers(): void {
-    const { slots, layout, me } = this.#memory;
-    for (let index = 0; index < layout.maxFds; index++) {
-      if (slots.state(index) === State.FREE) continue;
-      this.#strands.request(index, slots.generation(index), Flag.FORCED);
-      if (slots.claim(index, me) !== 0 && this.#strands.beginEnd(index)) this.#strands.end(index, false);
-    }
   }
 
   #listenOn(fd: number, handler: number, options: ResolvedListenOptions): Server {
@@ -357,9 +300,9 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /** An open pool keeps the process alive while it has registrations. */
   #registrationsChanged(): void {
     const registered = this.#memory.port.load(Word.REGISTERED);
-    if (registered > 0) this.#keepAlive.port1.ref();
-    else if (this.#drained === undefined) this.#keepAlive.port1.unref();
-    else this.#drained();
+    if (registered === 0) this.#ending.noteEmpty();
+    if (registered > 0 || this.#ending.begun) this.#keepAlive.port1.ref();
+    else this.#keepAlive.port1.unref();
   }
 
   #checkOpen(what: string): void {
@@ -397,13 +340,4 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 function warn(error: unknown, type: string, detail: string): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.emitWarning(text, { type, detail });
-}
-
-async function within(done: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([done, limit]);
-  clearTimeout(timer);
 }
