@@ -135,7 +135,9 @@ describe.each(MODES)('a registration in %s mode', (mode) => {
         rearm: 'manual',
         events: ['out'],
       });
-      await world.until(() => probe.count === 1 && other.count === 1, 'both hang-ups arrive');
+      // The end is read after the delivery has been counted.
+      const arrived = (): boolean => probe.get(Field.ENDS) === 1 && other.count === 1;
+      await world.until(arrived, 'both hang-ups arrive');
       await world.settle();
       expect(probe.get(Field.SEEN)).toBe(Bit.IN | Bit.HANGUP);
       expect(probe.get(Field.ENDS)).toBe(1);
