@@ -33,6 +33,13 @@ import {
 } from './sources/listen.ts';
 import { Registrar } from './sources/registrar.ts';
 import { checkNumber, Registration, registrationById, type RegistrationId } from './sources/registration.ts';
+import {
+  findFunction,
+  openUserEvent,
+  postItem,
+  type UserEvent,
+  type UserEventOptions,
+} from './sources/user-event.ts';
 import { Server } from './sources/server.ts';
 import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
@@ -53,6 +60,8 @@ export type PoolEvents = {
   acceptPaused: [error: SystemError];
   /** A worker died; it is being replaced, and the registrations whose handlers it ran are being closed. Without a listener it becomes a process warning. */
   workerExit: [error: Error];
+  /** A worker died while it handled a post of a user event that counts or merges, or an item: that is not repeated. Without a listener it becomes a process warning. */
+  claimLost: [context: { readonly handler: string }];
   /** The pool has ended. */
   close: [];
 };
@@ -91,6 +100,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.HIGH_WATER_MARK, options.highWaterMark],
       [Config.MAX_INPUT, options.maxInput],
       [Config.MAX_OUTPUT, options.maxOutput],
+      [Config.MAX_SOURCES, options.maxSources],
     ]);
     const { maxFds, ringSize, bufferMemory } = options;
     try {
@@ -114,6 +124,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       {
         onMessage: (message) => this.#hear(message),
         onWorkerExit: (_, error) => this.#workerExit(error as Error),
+        onClaimLost: (handler) => this.#claimLost(this.#entries[handler]?.name ?? ''),
       },
     );
     this.#ending = new PoolEnd(this.#memory, this.#strands, this.#supervisor, options.graceMs);
@@ -169,6 +180,28 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const server = this.#listenOn(fd, handler, resolved);
     this.#servers.add(server);
     return server;
+  }
+
+  /**
+   * Makes a user event: a handler that runs when threads post to it. Main thread; posting is for any thread. An open event
+   * keeps the process alive, as a registration does.
+   * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_NAME_IN_USE,
+   *   ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_POOL_CLOSED; then nothing has changed
+   */
+  userEvent(options: UserEventOptions): UserEvent {
+    this.#checkOpen('userEvent()');
+    return openUserEvent(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+  }
+
+  /**
+   * Queues an item for `handler`, which is called once with it as `event.value`; items run in parallel, in any order.
+   * Main thread; workers have `post()`. False if `maxSources` items and user events wait already: then nothing is queued.
+   * @throws ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_POOL_CLOSED
+   */
+  post(handler: string, value: number): boolean {
+    this.#checkOpen('post()');
+    const number = findFunction(handler, this.#entries);
+    return postItem(this.#memory, this.#strands, this.#registrar, number, value);
   }
 
   /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
@@ -268,6 +301,11 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.#registrationsChanged();
     if (this.listenerCount('workerExit') > 0) this.emit('workerExit', error);
     else warn(error.cause instanceof Error ? error.cause : error, 'WorkerExit', error.message);
+  }
+
+  #claimLost(handler: string): void {
+    if (this.listenerCount('claimLost') > 0) this.emit('claimLost', { handler });
+    else warn(`a post was lost with the worker that handled it`, 'ClaimLost', `handler '${handler}'`);
   }
 
   #hear(message: FromWorker): void {

@@ -2,6 +2,13 @@
 import { checkTimeout } from './options.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentWorker } from './sources/runtime.ts';
+import {
+  findFunction,
+  postItem,
+  type UserEvent,
+  userEventBy,
+  type UserEventId,
+} from './sources/user-event.ts';
 
 export type { SocketAddress } from './native/index.ts';
 export type { Connection } from './sources/connection.ts';
@@ -16,6 +23,7 @@ export {
 } from './sources/handlers.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
+export type { UserEvent, UserEventId } from './sources/user-event.ts';
 
 /**
  * Any registration of the pool by its id, with the operations that the main thread has. Workers.
@@ -24,6 +32,26 @@ export type { EventName, Registration, RegistrationId } from './sources/registra
 export function registration(id: RegistrationId): Registration {
   const { context } = currentWorker('registration()');
   return registrationById(context.memory, context.strands, id);
+}
+
+/**
+ * A user event of the pool, by the name that it was made with or by its id. Workers.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_UNKNOWN_EVENT, ERR_WAKEONE_INVALID_ARGUMENT
+ */
+export function userEvent(key: string | UserEventId): UserEvent {
+  const { context } = currentWorker('userEvent()');
+  return userEventBy(context.memory, context.strands, key);
+}
+
+/**
+ * As `pool.post()`: queues an item for `handler`, to be handled by some worker, this one included. Workers. False if the
+ * queue is full.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_ARGUMENT
+ */
+export function post(handler: string, value: number): boolean {
+  const { context } = currentWorker('post()');
+  const number = findFunction(handler, context.entries);
+  return postItem(context.memory, context.strands, context.registrar, number, value);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */

@@ -134,6 +134,10 @@ export function contextOf(
     }),
     handlers,
     names: handlers.map((_, number) => `handler ${number}`),
+    entries: handlers.map((handler, number) => ({
+      name: `handler ${number}`,
+      kind: typeof handler === 'function' ? Kind.RAW : Kind.CONNECTION,
+    })),
     input: makeScratch(native),
     output: makeScratch(native),
     dataAddress: native.adopt(memory.buffers.data),

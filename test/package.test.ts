@@ -137,7 +137,7 @@ describe('the installed package', () => {
     });
     expect(JSON.parse(stdout)).toEqual([
       ['ERROR_TABLE', 'SystemError', 'createPool'],
-      ['closePool', 'defineHandlers', 'registration', 'workerId'],
+      ['closePool', 'defineHandlers', 'post', 'registration', 'userEvent', 'workerId'],
     ]);
   });
 

@@ -116,6 +116,12 @@ export class Dispatcher<
     this.startMonitor();
   }
 
+  /** Pushes a slot's hint from a handler: this worker looks at the ring soon; if it does not, the monitor finds the hint (D3). */
+  pushFromWorker(index: number): void {
+    this.push(index + 1);
+    this.startMonitor();
+  }
+
   /** The wake rule. Any thread, after its push. */
   wakeForWork(): void {
     const { port } = this.memory;

@@ -4,7 +4,7 @@
  * the change to ARMED.
  */
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
-import { Config, Counter, Word } from '../slots/layout.ts';
+import { Config, Counter, Owner, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
@@ -83,6 +83,14 @@ export class Strands {
     return outcome !== Outcome.REFUSED;
   }
 
+  /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
+  posted(index: number, generation: number): void {
+    const { slots, me } = this.#memory;
+    if (slots.request(index, generation, Flag.USER) !== Outcome.PUSH) return;
+    if (me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
+    else this.#dispatcher.pushAndWake(index);
+  }
+
   /** ACTIVE -> CLOSING: no handler but `close` runs after this. */
   beginEnd(index: number): boolean {
     return this.#memory.slots.close(index, this.#memory.me);
@@ -141,7 +149,9 @@ export class Strands {
     }
   }
 
+  /** What has no descriptor has nothing to tell the kernel. */
   #control(op: EpollOp, index: number, bits: number, generation: number): number {
+    if (index >= this.#memory.layout.maxFds) return 0;
     return this.#native.epollControl(
       this.#memory.config(Config.EPOLL_FD),
       op,

@@ -8,8 +8,8 @@
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
- *     then          the slots: one line a slot, index = fd number; then those of the poll hints (only their chain word
- *                   is used), and fd-less sources would follow
+ *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
+ *                   events, posted items); then those of the poll hints (only their chain word is used)
  *
  * A slot (16 words = 64 bytes):
  *
@@ -17,7 +17,7 @@
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
  *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar
  *      3 mailbox     { generation:13, disabled:1, events:6 }                anybody, by CAS: the state that is asked for
- *      4 cookieLo    5 cookieHi: the user's 64 bits                         registrar
+ *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
  *      7 next        chain of hints that the ring had no room for           pusher, while it pushes
  *      8 deadline, 9 group                                                  reserved
@@ -26,13 +26,14 @@
  *     12 input       block of unread input, 0 none                          owner
  *     13 output      block of unsent output, 0 none                         owner
  *     14 running     worker whose handler runs now, 0 none: the exclusivity check   owner, plain
- *     15 family      { generation : 11, starved : 1, connections : 20 }, of a listener   any owner, by CAS
+ *     15 family      of a listener: { 1 : 1, generation : 10, starved : 1, connections : 20 }   any owner, by CAS
+ *        user        of any other: { 0 : 1, generation : 7, claimed : 1, value : 23 }           any poster, by CAS; slots/user.ts
  *
  * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
  * order it before and after.
  */
 
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -55,6 +56,7 @@ export const Config = {
   HIGH_WATER_MARK: 12,
   MAX_INPUT: 13,
   MAX_OUTPUT: 14,
+  MAX_SOURCES: 15,
 } as const;
 
 /** There is one poll hint; when it may have been lost with a dead worker, the next of these takes its place. */
@@ -157,27 +159,31 @@ export const SlotWord = {
   OUTPUT: 13,
   RUNNING: 14,
   FAMILY: 15,
+  USER: 15,
 } as const;
 
 /** Where everything is, for a pool of this size. */
 export class Layout {
   readonly maxFds: number;
   readonly ringCapacity: number;
+  /** Slots in all: of descriptors, then of sources without one. */
+  readonly slotCount: number;
   readonly ring: number = RING;
   readonly slots: number;
   /** Words in all. */
   readonly length: number;
 
-  constructor(maxFds: number, ringCapacity: number) {
+  constructor(maxFds: number, ringCapacity: number, maxSources = 0) {
     this.maxFds = maxFds;
     this.ringCapacity = ringCapacity;
+    this.slotCount = maxFds + maxSources;
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
-    this.length = this.slots + (maxFds + POLL_HINTS) * LINE;
+    this.length = this.slots + (this.slotCount + POLL_HINTS) * LINE;
   }
 
   /** Where the poll hints' places in the table begin. */
   get pollIndex(): number {
-    return this.maxFds;
+    return this.slotCount;
   }
 
   get byteLength(): number {
@@ -204,5 +210,9 @@ export class Layout {
 
 /** Reads the layout that the words themselves describe. */
 export function layoutOf(words: Int32Array): Layout {
-  return new Layout(words[Config.MAX_FDS] ?? 0, words[Config.RING_CAPACITY] ?? 0);
+  return new Layout(
+    words[Config.MAX_FDS] ?? 0,
+    words[Config.RING_CAPACITY] ?? 0,
+    words[Config.MAX_SOURCES] ?? 0,
+  );
 }

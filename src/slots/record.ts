@@ -4,9 +4,11 @@
  */
 import type { AtomicsPort } from '../sync/port.ts';
 import { type Layout, SlotWord } from './layout.ts';
+import { emptyUserWord, type Merge } from './user.ts';
 import { WORD_GENERATION_MASK } from './word.ts';
 
-export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2 } as const;
+/** What a slot stands for. EVENT and ITEM have no descriptor; an ITEM is delivered once and then over. */
+export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2, EVENT: 3, ITEM: 4 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** Flags of the config word, above { handler : 12, kind : 3 }. */
@@ -24,6 +26,11 @@ export const Trait = {
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
 } as const;
+
+/** How what is posted to a slot is merged: two bits above the traits. */
+const MERGE_SHIFT = 21;
+export const mergeTrait = (merge: Merge): number => merge << MERGE_SHIFT;
+export const mergeOf = (config: number): Merge => ((config >>> MERGE_SHIFT) & 3) as Merge;
 
 const HANDLER_MASK = 0xfff;
 const KIND_SHIFT = 12;
@@ -75,9 +82,11 @@ export const Phase = {
 } as const;
 const PHASE_MASK = 0x7ff;
 
-/** A listener's family word: { generation : 11, starved : 1, connections : 20 }. */
+/** A listener's family word: { 1 : 1, generation : 10, starved : 1, connections : 20 }; the first bit tells it from a user word. */
 const FAMILY_SHIFT = 21;
-const FAMILY_GENERATION = 0x7ff;
+const FAMILY_GENERATION = 0x3ff;
+const FAMILY_MARK = 0x400;
+const familyTag = (generation: number): number => (generation & FAMILY_GENERATION) | FAMILY_MARK;
 const STARVED = 1 << 20;
 const CONNECTIONS_MASK = STARVED - 1;
 const PARENT_SHIFT = 11;
@@ -85,11 +94,13 @@ const PARENT_SHIFT = 11;
 export class SlotRecords {
   readonly #port: AtomicsPort;
   readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #layout: Layout;
 
   constructor(port: AtomicsPort, layout: Layout) {
     this.#port = port;
     this.#words = port.words;
+    this.#doubles = new Float64Array(port.words.buffer, 0, port.words.length >>> 1);
     this.#layout = layout;
   }
 
@@ -105,7 +116,9 @@ export class SlotRecords {
     words[at + SlotWord.INPUT] = 0;
     words[at + SlotWord.OUTPUT] = 0;
     words[at + SlotWord.RUNNING] = 0;
-    this.#port.store(at + SlotWord.FAMILY, (generation & FAMILY_GENERATION) << FAMILY_SHIFT);
+    if (kindOf(config) === Kind.LISTENER)
+      this.#port.store(at + SlotWord.FAMILY, familyTag(generation) << FAMILY_SHIFT);
+    else this.#port.store(at + SlotWord.USER, emptyUserWord(generation));
     this.#port.store(at + SlotWord.REASON, tag);
     this.#port.store(at + SlotWord.MAILBOX, tag | events);
   }
@@ -118,6 +131,15 @@ export class SlotRecords {
     const at = this.#layout.slot(index);
     const low = BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_LO] ?? 0));
     return (BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_HI] ?? 0)) << 32n) | low;
+  }
+
+  /** The value of a posted item, in place of a cookie. Registrar, owner. */
+  setNumber(index: number, value: number): void {
+    this.#doubles[(this.#layout.slot(index) + SlotWord.COOKIE_LO) >>> 1] = value;
+  }
+
+  number(index: number): number {
+    return this.#doubles[(this.#layout.slot(index) + SlotWord.COOKIE_LO) >>> 1] ?? 0;
   }
 
   cookieLow(index: number): number {
@@ -238,7 +260,7 @@ export class SlotRecords {
     const at = this.#layout.slot(listener) + SlotWord.FAMILY;
     for (;;) {
       const word = this.#port.load(at);
-      const same = word >>> FAMILY_SHIFT === (generation & FAMILY_GENERATION);
+      const same = word >>> FAMILY_SHIFT === familyTag(generation);
       if (!same || (word & CONNECTIONS_MASK) === 0) return false;
       if (this.#port.compareExchange(at, word, (word & ~STARVED) - 1) === word) return (word & STARVED) !== 0;
     }

@@ -26,7 +26,7 @@ export class SlotTable {
   constructor(port: Port, layout: Layout) {
     this.#port = port;
     this.#first = layout.slots;
-    this.#count = layout.maxFds;
+    this.#count = layout.slotCount;
   }
 
   get count(): number {

@@ -10,7 +10,7 @@
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, Phase, Trait } from '../slots/record.ts';
-import { Flag, flagsOf, Ready } from '../slots/word.ts';
+import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn } from './connection-turn.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
@@ -66,13 +66,25 @@ export class ConnectionSource implements Source {
       turn.bits |= Ready.IN;
     }
     if (!turn.has(Phase.OPENED)) {
+      // What was posted before is delivered after `open`.
+      if ((flagsOf(claimed) & Flag.USER) !== 0) this.#context.strands.posted(index, turn.generation);
       this.#opened(turn);
       return;
     }
+    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
     if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
+  }
+
+  /** Calls `trigger` if something was posted. True if it is async. */
+  #triggered(turn: Turn): boolean {
+    const { users } = this.#context.memory;
+    const bits = users.take(turn.index, false);
+    if (bits === 0) return false;
+    users.settle(turn.index);
+    return this.#invoke(turn, 'trigger', bits);
   }
 
   #begin(index: number, claimed: number): Turn {
@@ -260,7 +272,7 @@ export class ConnectionSource implements Source {
   }
 
   /** Calls a handler. True if it is async: then the turn goes on in #resume. */
-  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason): boolean {
+  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason | number): boolean {
     turn.handle ??= new Connection(turn);
     let result: unknown;
     try {

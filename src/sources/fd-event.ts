@@ -14,6 +14,8 @@ export type Delivery = {
   readonly bits: number;
   readonly events: number;
   readonly reason: CloseReason | undefined;
+  /** What was posted, 0 for nothing. */
+  readonly value: number;
   /** Directions that are not exhausted: delivered again in edge mode. */
   left: number;
   /** The handler asked for the end. */
@@ -72,6 +74,14 @@ export class FdEvent {
 
   get reason(): CloseReason | undefined {
     return this.#use('reason').reason;
+  }
+
+  /**
+   * What was posted: the merged value of a user event, 1 for each post that is counted, the bits of
+   * `registration.trigger()`, the number given to `pool.post()`. 0 if this delivery has another cause.
+   */
+  get value(): number {
+    return this.#use('value').value;
   }
 
   /** The user's 64 bits that came with `pool.add`. */

@@ -1,8 +1,22 @@
-/** Turns of bare descriptors: one handler call a delivery, and one more for the last. */
+/**
+ * Turns of what is served by a function: bare descriptors, user events, posted items. One handler call a delivery, and for
+ * descriptors and user events one more for the last.
+ */
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
-import { Cause, eventsOf, handlerOf, isDisabled, Trait } from '../slots/record.ts';
-import { Flag, flagsOf, READY_NONE, Ready, readyOf } from '../slots/word.ts';
+import {
+  Cause,
+  causeOf,
+  eventsOf,
+  handlerOf,
+  isDisabled,
+  Kind,
+  kindOf,
+  mergeOf,
+  Trait,
+} from '../slots/record.ts';
+import { Merge } from '../slots/user.ts';
+import { Flag, FLAGS_NONE, flagsOf, READY_NONE, Ready, readyOf } from '../slots/word.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
 import { type Delivery, FdEvent } from './fd-event.ts';
 import type { FdHandler } from './handlers.ts';
@@ -22,6 +36,11 @@ export class FdSource implements Source {
   turn(index: number, claimed: number): void {
     const { memory } = this.#context;
     enterTurn(this.#context, index);
+    const kind = kindOf(memory.records.config(index));
+    if (kind === Kind.ITEM) {
+      this.#item(index, claimed);
+      return;
+    }
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       this.#last(index, reasonFrom(memory.records.reason(index)));
       return;
@@ -35,11 +54,13 @@ export class FdSource implements Source {
     const bits = retest ? READY_NONE : readyOf(claimed);
     // Only what is asked for is delivered; the rest of an edge-triggered fd is kept for the day it is asked for.
     const asked = bits & (events | CONDITIONS);
-    if (isDisabled(mailbox) || asked === 0) {
-      this.#finish(index, edge ? bits : READY_NONE, events, isDisabled(mailbox));
+    const disabled = isDisabled(mailbox);
+    const value = disabled || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
+    if (disabled || (asked === 0 && value === 0)) {
+      this.#finish(index, edge ? bits : READY_NONE, events, disabled);
       return;
     }
-    const delivery = this.#deliveryOf(index, asked, events, undefined);
+    const delivery = this.#deliveryOf(index, asked, events, undefined, value);
     delivery.left = bits & ~CONDITIONS;
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
     if ((config & Trait.MANUAL) !== 0) memory.records.askDisabled(index, delivery.generation, true);
@@ -50,6 +71,7 @@ export class FdSource implements Source {
   #after(event: FdEvent, delivery: Delivery): void {
     FdEvent.revoke(event);
     const { fd } = delivery;
+    if (delivery.value !== 0) this.#settle(fd, delivery.generation);
     if (delivery.teardown !== undefined) {
       const { records } = this.#context.memory;
       records.giveReason(fd, delivery.generation, Cause.TEARDOWN, delivery.teardown);
@@ -62,7 +84,9 @@ export class FdSource implements Source {
 
   #last(index: number, reason: CloseReason): void {
     if (!this.#context.strands.beginEnd(index)) return;
-    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason);
+    // What was posted and not delivered comes with the last delivery.
+    const value = this.#context.memory.users.take(index, false);
+    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, value);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => {
       FdEvent.revoke(event);
@@ -71,10 +95,53 @@ export class FdSource implements Source {
     });
   }
 
-  #deliveryOf(fd: number, bits: number, events: number, reason: CloseReason | undefined): Delivery {
+  /** The only delivery of a posted item. If a worker died in it, nothing is left to deliver. */
+  #item(index: number, claimed: number): void {
+    const { records, users } = this.#context.memory;
+    const destroyed =
+      (flagsOf(claimed) & Flag.FORCED) !== 0 && causeOf(records.reason(index)) !== Cause.POOL_CLOSE;
+    const reason = destroyed ? reasonFrom(records.reason(index)) : undefined;
+    if (users.take(index, true) === 0) {
+      this.#over(index);
+      return;
+    }
+    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, records.number(index));
+    const event = new FdEvent(delivery);
+    this.#call(event, delivery, () => {
+      FdEvent.revoke(event);
+      users.settle(index);
+      this.#over(index);
+    });
+  }
+
+  #over(index: number): void {
+    leaveTurn(this.#context, index);
+    if (this.#context.strands.beginEnd(index)) this.#context.strands.end(index, false);
+  }
+
+  /** What was posted to a user event or, by trigger(), to a descriptor. */
+  #take(index: number): number {
+    const { users, records } = this.#context.memory;
+    return users.take(index, mergeOf(records.config(index)) === Merge.COUNT);
+  }
+
+  /** The value was dealt with; if more waits, another turn comes. */
+  #settle(index: number, generation: number): void {
+    const { users, slots } = this.#context.memory;
+    users.settle(index);
+    if (users.waiting(index) !== 0) slots.request(index, generation, Flag.USER);
+  }
+
+  #deliveryOf(
+    fd: number,
+    bits: number,
+    events: number,
+    reason: CloseReason | undefined,
+    value: number,
+  ): Delivery {
     const generation = this.#context.memory.slots.generation(fd);
     const context = this.#context;
-    return { context, fd, generation, bits, events, reason, left: 0, teardown: undefined };
+    return { context, fd, generation, bits, events, reason, value, left: 0, teardown: undefined };
   }
 
   #finish(index: number, leftover: number, events: number, silent: boolean): void {
@@ -94,8 +161,7 @@ export class FdSource implements Source {
         return;
       }
     } catch (error) {
-      this.#report(error, delivery);
-      delivery.teardown ??= 0;
+      this.#failed(error, delivery);
     }
     then();
   }
@@ -121,12 +187,17 @@ export class FdSource implements Source {
     };
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#report(error, delivery);
-      delivery.teardown ??= 0;
+      this.#failed(error, delivery);
       settle();
     });
     pending.add(held, delivery.reason !== undefined);
     loop.runMicrotasks();
+  }
+
+  /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
+  #failed(error: unknown, delivery: Delivery): void {
+    this.#report(error, delivery);
+    if (kindOf(this.#context.memory.records.config(delivery.fd)) === Kind.RAW) delivery.teardown ??= 0;
   }
 
   #handlerOf(delivery: Delivery): number {

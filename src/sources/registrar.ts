@@ -22,6 +22,7 @@ export class Registrar {
   readonly #memory: PoolMemory;
   readonly #strands: Strands;
   readonly #native: Native;
+  #nextSource = -1;
 
   constructor(memory: PoolMemory, strands: Strands, native: Native) {
     this.#memory = memory;
@@ -57,6 +58,24 @@ export class Registrar {
     const result = number < layout.maxFds ? this.#begin(number, application) : Errno.EMFILE;
     if (result < 0) this.#native.close(number);
     return result < 0 ? result : number;
+  }
+
+  /**
+   * Registers a source that has no descriptor; the caller owns the slot then and ends its first turn. Returns the slot's
+   * index, ENOSPC if `maxSources` are in use.
+   */
+  registerSource(application: Application): number {
+    const { slots, me, layout } = this.#memory;
+    const count = layout.slotCount - layout.maxFds;
+    for (let looked = 0; looked < count; looked++) {
+      // Round and round: a slot is used again as late as possible.
+      this.#nextSource = (this.#nextSource + 1) % count;
+      const index = layout.maxFds + this.#nextSource;
+      if (!slots.register(index, me)) continue;
+      this.#begin(index, application);
+      return index;
+    }
+    return Errno.ENOSPC;
   }
 
   #begin(fd: number, application: Application): number {

@@ -4,7 +4,8 @@ import { makeError, show } from '../errors.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { SlotWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, eventsOf, MAX_DETAIL, type SlotRecords } from '../slots/record.ts';
+import { Cause, eventsOf, Kind, kindOf, MAX_DETAIL, type SlotRecords } from '../slots/record.ts';
+import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
 
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -88,6 +89,24 @@ export class Registration {
   }
 
   /**
+   * Delivers `bits` to the registration's own handler: `event.value` of a bare descriptor, the `trigger` handler of a
+   * connection. Any thread. Bits of calls that come before the delivery are merged by OR; while the registration is
+   * disabled they wait.
+   * @param bits 1 to 2^23 - 1
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT; ERR_WAKEONE_HANDLER_KIND for a listener
+   * @throws ERR_WAKEONE_STALE_REGISTRATION if the registration has ended
+   */
+  trigger(bits: number): void {
+    const value = checkPosted('bits', bits);
+    const { users, records } = this.#memory;
+    if (this.active && kindOf(records.config(this.fd)) === Kind.LISTENER)
+      throw makeError('ERR_WAKEONE_HANDLER_KIND', 'listener', 'a registration with a handler of its own');
+    if (!this.active || users.post(this.fd, this.generation, Merge.OR, value) !== Posted.DONE)
+      throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
+    this.#strands.posted(this.fd, this.generation);
+  }
+
+  /**
    * Forces one last delivery, after which the registration is over: `close` for connections, an event with `last` for
    * bare descriptors, with the reason `{ type: 'teardown', detail }`. Any thread, any number of times, also while the
    * handler runs (which is not interrupted). Resolves when the last delivery is over; at once if it is over already.
@@ -155,6 +174,18 @@ export class Registration {
     if (asked && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
     throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
   }
+}
+
+/** A value that may be posted. @throws ERR_WAKEONE_INVALID_ARGUMENT */
+export function checkPosted(name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_USER_VALUE)
+    return value;
+  throw makeError(
+    'ERR_WAKEONE_INVALID_ARGUMENT',
+    name,
+    `an integer from 1 to ${MAX_USER_VALUE}`,
+    show(value),
+  );
 }
 
 /** @throws ERR_WAKEONE_INVALID_FD */

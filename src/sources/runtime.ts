@@ -5,7 +5,7 @@ import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
-import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
+import type { FromWorker, HandlerEntry, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
@@ -59,6 +59,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   };
   const handlers: object[] = [];
   const names: string[] = [];
+  const entries: HandlerEntry[] = [];
   const context: WorkerContext = {
     worker: task.worker,
     memory,
@@ -69,6 +70,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     pending,
     handlers,
     names,
+    entries,
     input: makeScratch(native),
     output: makeScratch(native),
     dataAddress: native.adopt(memory.buffers.data),
@@ -83,6 +85,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     const listed = listHandlers(module);
     handlers.push(...listed.handlers);
     names.push(...listed.entries.map((entry) => entry.name));
+    entries.push(...listed.entries);
     await module.options.init?.(task.workerData);
     send({ type: 'ready', worker: task.worker, entries: listed.entries });
   } catch (error) {
@@ -96,7 +99,9 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   });
   await new Promise<void>((resolve) => {
     const hooks = { onAttention: () => pending.attend(), onStop: resolve };
-    const sources = [new FdSource(context), connections, listeners];
+    const functions = new FdSource(context);
+    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM.
+    const sources = [functions, connections, listeners, functions, functions];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
     new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
   });

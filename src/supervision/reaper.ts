@@ -9,15 +9,24 @@ import { Poller } from '../reactor/poller.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
+import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
 const RETRY_MS = 1;
+/**
+ * What goes on when a worker dies in its turn. A listener has no handler that could have done it: the connection that it was
+ * opening ends. Of posts only those are lost that the dead one had taken.
+ */
+const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM]);
+const POSTED: ReadonlySet<number> = new Set([Kind.EVENT, Kind.ITEM]);
 
-/** Puts right what `worker` left. `alive` is the bitmap of the workers that live. */
-export function reap(dispatcher: PoolDispatcher, worker: number, alive: number): void {
+/**
+ * Puts right what `worker` left. `alive` is the bitmap of the workers that live. Returns the handlers of posts that it had
+ * taken and not finished: those are lost.
+ */
+export function reap(dispatcher: PoolDispatcher, worker: number, alive: number): number[] {
   const { memory, native } = dispatcher;
   const dead = Owner.FIRST_WORKER + worker;
   const line = memory.layout.worker(worker);
@@ -27,7 +36,7 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
     const mutex = new Mutex(memory.port, at);
     if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
   }
-  reapSlots(dispatcher, native, dead);
+  const lost = reapSlots(dispatcher, native, dead);
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
@@ -37,19 +46,22 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
   memory.port.notify(Word.MONITOR, 1);
+  return lost;
 }
 
-function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): void {
+function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { memory } = dispatcher;
-  const { slots, records, layout } = memory;
-  for (let index = 0; index < layout.maxFds; index++) {
+  const { slots, records, layout, users } = memory;
+  const lost: number[] = [];
+  for (let index = 0; index < layout.slotCount; index++) {
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
-    const listens = kindOf(records.config(index)) === Kind.LISTENER;
+    const goesOn = GO_ON.has(kindOf(records.config(index)));
     if (ownerOf(slots.word(index)) === dead) {
-      // A listener has no handler that could have done it: the connection that it was opening ends, and it goes on.
-      if (!listens) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
+      if (POSTED.has(kindOf(records.config(index))) && users.reap(index))
+        lost.push(handlerOf(records.config(index)));
+      if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
-      const outcome = slots.reap(index, dead, Owner.SUPERVISOR, listens ? Flag.CONTROL : Flag.FORCED);
+      const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
     } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
@@ -60,6 +72,7 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): vo
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
     }
   }
+  return lost;
 }
 
 /**

@@ -32,6 +32,8 @@ export type SupervisorOptions = {
 export type SupervisorEvents = {
   readonly onMessage: (message: FromWorker) => void;
   readonly onWorkerExit: (worker: number, error: unknown) => void;
+  /** Something that was posted was in the hands of a worker that died. */
+  readonly onClaimLost: (handler: number) => void;
 };
 
 export class Supervisor {
@@ -220,7 +222,7 @@ export class Supervisor {
     this.#alive.delete(worker);
     if (this.#stopping) return;
     const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
-    reap(this.#dispatcher, worker, alive);
+    for (const handler of reap(this.#dispatcher, worker, alive)) this.#events.onClaimLost(handler);
   }
 
   #replace(worker: number, why: unknown): void {

@@ -22,9 +22,9 @@ import { AtomicsPort } from '../../src/sync/port.ts';
 
 const INDEX = 3;
 const LISTENER = 5;
-/** As far apart as two generations must be to look alike in 13 bits, and in 11. */
+/** As far apart as two generations must be to look alike in 13 bits, and in 10. */
 const SLOT_WRAP = 2 ** 13;
-const FAMILY_WRAP = 2 ** 11;
+const FAMILY_WRAP = 2 ** 10;
 
 let records: SlotRecords;
 
@@ -35,6 +35,10 @@ beforeEach(() => {
 
 function begin(index: number, generation: number, events: number = Ready.IN, cookie = 0n): void {
   records.begin(index, generation, packConfig(0, Kind.RAW, 0), events, cookie);
+}
+
+function beginListener(index: number, generation: number): void {
+  records.begin(index, generation, packConfig(0, Kind.LISTENER, 0), Ready.IN, 0n);
 }
 
 describe('the config word', () => {
@@ -164,7 +168,7 @@ describe('the family', () => {
   const GENERATION = 9;
 
   beforeEach(() => {
-    begin(LISTENER, GENERATION);
+    beginListener(LISTENER, GENERATION);
     begin(INDEX, 1);
   });
 
@@ -180,9 +184,9 @@ describe('the family', () => {
 
   test('a connection that has got the number of a listener that ended keeps its own family', () => {
     const other = INDEX + 1;
-    begin(LISTENER, 0);
+    beginListener(LISTENER, 0);
     records.joinParent(INDEX, LISTENER, 0);
-    begin(other, GENERATION);
+    beginListener(other, GENERATION);
     begin(LISTENER, 1);
     records.joinParent(LISTENER, other, GENERATION);
     expect(records.leaveParent(LISTENER, 0)).toBe(false);
@@ -191,7 +195,7 @@ describe('the family', () => {
   });
 
   test('descriptor 0 can be a listener', () => {
-    begin(0, GENERATION);
+    beginListener(0, GENERATION);
     records.joinParent(INDEX, 0, GENERATION);
     expect(records.parent(INDEX)).toBe(0);
   });
@@ -215,7 +219,7 @@ describe('the family', () => {
 
   test('a listener that has ended is not touched', () => {
     records.joinParent(INDEX, LISTENER, GENERATION);
-    begin(LISTENER, GENERATION + 1);
+    beginListener(LISTENER, GENERATION + 1);
     records.joinParent(INDEX + 1, LISTENER, GENERATION + 1);
     records.starve(LISTENER);
     expect(records.leaveParent(LISTENER, GENERATION)).toBe(false);
@@ -229,7 +233,7 @@ describe('the family', () => {
   });
 
   test.each([FAMILY_WRAP - 1, FAMILY_WRAP, 2 ** 31 - 1, -1])('its generation may be %i', (generation) => {
-    begin(LISTENER, generation);
+    beginListener(LISTENER, generation);
     records.joinParent(INDEX, LISTENER, generation);
     expect(records.leaveParent(LISTENER, generation + 1)).toBe(false);
     records.starve(LISTENER);
