@@ -5,7 +5,13 @@ import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
-import type { FromWorker, HandlerEntry, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
+import {
+  type FromWorker,
+  type HandlerEntry,
+  type MonitorTask,
+  noteLoaded,
+  type ReactorTask,
+} from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
@@ -18,6 +24,9 @@ import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts
 import { ListenerSource } from './listener.ts';
 import { PendingHandlers } from './pending.ts';
 import { Registrar } from './registrar.ts';
+
+/** How long a worker that ends waits for an app's thread that does not take what was printed. */
+const PRINT_MS = 500;
 
 /** The worker that this thread is, for the functions of `wakeone/worker`. */
 export type CurrentWorker = { readonly context: WorkerContext; readonly send: (message: FromWorker) => void };
@@ -78,6 +87,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     report,
   };
   current = { context, send };
+  noteLoaded(task);
 
   let module: HandlerModule;
   try {
@@ -106,6 +116,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
   });
   await module.options.dispose?.();
+  await Promise.all([process.stdout, process.stderr].map(printed));
   task.port.close();
 }
 
@@ -115,8 +126,24 @@ export function runMonitor(task: MonitorTask): void {
   const short = (): void => {
     task.port.postMessage({ type: 'short' } satisfies FromWorker);
   };
-  new Monitor(new Dispatcher(memory, openNative()), short).run();
+  const dispatcher = new Dispatcher(memory, openNative());
+  noteLoaded(task);
+  new Monitor(dispatcher, short).run();
   task.port.close();
+}
+
+/**
+ * What handlers have printed goes through the app's thread piece by piece, each after an answer to the one before. The
+ * thread is about to be terminated, and what waits for its answer would be lost.
+ */
+async function printed(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return;
+  let limit: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    limit = setTimeout(resolve, PRINT_MS);
+    stream.write('', () => resolve());
+  });
+  clearTimeout(limit);
 }
 
 async function loadHandlers(url: string): Promise<HandlerModule> {
