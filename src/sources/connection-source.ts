@@ -9,7 +9,7 @@
  */
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
-import { Cause, causeOf, handlerOf, isDisabled, Phase, Trait } from '../slots/record.ts';
+import { Cause, causeOf, handlerOf, isSilent, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn } from './connection-turn.ts';
@@ -152,7 +152,7 @@ export class ConnectionSource implements Source {
   }
 
   #silenced(turn: Turn): boolean {
-    return isDisabled(this.#context.memory.records.mailbox(turn.index)) && !turn.has(Phase.DRAINING);
+    return isSilent(this.#context.memory.records.mailbox(turn.index)) && !turn.has(Phase.DRAINING);
   }
 
   /** Ends the turn: what it has led to, else what the slot waits for now. */

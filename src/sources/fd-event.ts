@@ -150,10 +150,10 @@ export class FdEvent {
     this.#use('exhausted()').left &= direction === 'in' ? ~Ready.IN : ~Ready.OUT;
   }
 
-  /** In a registration with `rearm: 'manual'`: re-arms when this handler ends. Without it the fd stays silent until `registration.enable()`. */
+  /** In a registration with `rearm: 'manual'`: re-arms when this handler ends. Without it the fd stays silent until `registration.enable()`; so it does if it was disabled meanwhile. */
   rearm(): void {
     const { context, fd, generation } = this.#use('rearm()');
-    context.memory.records.askDisabled(fd, generation, false);
+    context.memory.records.hold(fd, generation, false);
   }
 
   /** Asks for the end: one last delivery follows this handler. */

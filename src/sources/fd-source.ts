@@ -9,7 +9,7 @@ import {
   causeOf,
   eventsOf,
   handlerOf,
-  isDisabled,
+  isSilent,
   Kind,
   kindOf,
   mergeOf,
@@ -54,16 +54,16 @@ export class FdSource implements Source {
     const bits = retest ? READY_NONE : readyOf(claimed);
     // Only what is asked for is delivered; the rest of an edge-triggered fd is kept for the day it is asked for.
     const asked = bits & (events | CONDITIONS);
-    const disabled = isDisabled(mailbox);
-    const value = disabled || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
-    if (disabled || (asked === 0 && value === 0)) {
-      this.#finish(index, edge ? bits : READY_NONE, events, disabled);
+    const silent = isSilent(mailbox);
+    const value = silent || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
+    if (silent || (asked === 0 && value === 0)) {
+      this.#finish(index, edge ? bits : READY_NONE, events, silent);
       return;
     }
     const delivery = this.#deliveryOf(index, asked, events, undefined, value);
     delivery.left = bits & ~CONDITIONS;
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
-    if ((config & Trait.MANUAL) !== 0) memory.records.askDisabled(index, delivery.generation, true);
+    if ((config & Trait.MANUAL) !== 0) memory.records.hold(index, delivery.generation, true);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => this.#after(event, delivery));
   }
@@ -79,7 +79,7 @@ export class FdSource implements Source {
       return;
     }
     const mailbox = this.#context.memory.records.mailbox(fd);
-    this.#finish(fd, delivery.left, eventsOf(mailbox), isDisabled(mailbox));
+    this.#finish(fd, delivery.left, eventsOf(mailbox), isSilent(mailbox));
   }
 
   #last(index: number, reason: CloseReason): void {

@@ -80,12 +80,12 @@ export class Registration {
    * @throws ERR_WAKEONE_STALE_REGISTRATION
    */
   disable(): void {
-    this.#ask((records) => records.askDisabled(this.fd, this.generation, true));
+    this.#ask((records) => records.disable(this.fd, this.generation));
   }
 
   /** Ends `disable()`, and re-arms after a delivery that was not re-armed by its handler. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION */
   enable(): void {
-    this.#ask((records) => records.askDisabled(this.fd, this.generation, false));
+    this.#ask((records) => records.enable(this.fd, this.generation));
   }
 
   /**

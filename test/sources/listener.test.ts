@@ -223,11 +223,11 @@ describe.each([
   test('a disabled listener accepts nobody', () => {
     const { records, slots } = pool.memory;
     connect(1);
-    records.askDisabled(listener, slots.generation(listener), true);
+    records.disable(listener, slots.generation(listener));
     turn();
     expect(opened).toEqual([]);
     expect(slots.state(listener)).toBe(State.DISABLED);
-    records.askDisabled(listener, slots.generation(listener), false);
+    records.enable(listener, slots.generation(listener));
     slots.request(listener, slots.generation(listener), Flag.CONTROL);
     askedTurn();
     expect(opened).toHaveLength(1);
