@@ -43,13 +43,15 @@ export const kindOf = (config: number): Kind => ((config >>> KIND_SHIFT) & 7) as
 
 /** What is asked for: { generation : 13, held : 1, disabled : 1, events : 6 }. */
 const DISABLED = 1 << 6;
-/** Held back by its own handler: delivered, and not re-armed by hand since. */
+/** Held back by its own handler: paused, or delivered and not re-armed by hand since. */
 const HELD = 1 << 7;
 const EVENTS_MASK = 63;
 const GENERATION_SHIFT = 19;
 const GENERATION_MASK = WORD_GENERATION_MASK << GENERATION_SHIFT;
 
-/** Whether nothing may be delivered: disabled, or waiting for its re-arm. */
+export const isDisabled = (mailbox: number): boolean => (mailbox & DISABLED) !== 0;
+export const isHeld = (mailbox: number): boolean => (mailbox & HELD) !== 0;
+/** Of a bare descriptor: whether nothing may be delivered. */
 export const isSilent = (mailbox: number): boolean => (mailbox & (DISABLED | HELD)) !== 0;
 export const eventsOf = (mailbox: number): number => mailbox & EVENTS_MASK;
 
@@ -167,7 +169,7 @@ export class SlotRecords {
     return this.#ask(index, generation, DISABLED, DISABLED);
   }
 
-  /** As askEvents: ends what `disable` asked for, and re-arms. */
+  /** As askEvents: ends what `disable` asked for, and what the handler held back. */
   enable(index: number, generation: number): boolean {
     return this.#ask(index, generation, DISABLED | HELD, 0);
   }

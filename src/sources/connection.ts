@@ -103,14 +103,21 @@ export class Connection {
     this.#use('teardown()').closing ??= { type: 'teardown', detail: checkCount('detail', detail) & 0xffff };
   }
 
-  /** Reads no more until `resume()`. What has arrived stays in the kernel. */
+  /**
+   * Reads no more until `resume()`, or `registration.enable()` in whatever thread. What has arrived stays in the kernel, the
+   * end of the peer too.
+   */
   pause(): void {
-    this.#use('pause()').phase |= Phase.PAUSED;
+    const turn = this.#use('pause()');
+    turn.phase |= Phase.PAUSED;
+    turn.hold(true);
   }
 
   /** Ends `pause()`. */
   resume(): void {
-    this.#use('resume()').phase &= ~Phase.PAUSED;
+    const turn = this.#use('resume()');
+    turn.phase &= ~Phase.PAUSED;
+    turn.hold(false);
   }
 
   /**

@@ -9,7 +9,7 @@
 import { Errno } from '../native/index.ts';
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
-import { handlerOf, isSilent, Kind, Trait } from '../slots/record.ts';
+import { handlerOf, isDisabled, Kind, Trait } from '../slots/record.ts';
 import { Flag, flagsOf, READY_NONE, Ready } from '../slots/word.ts';
 import type { ConnectionSource } from './connection-source.ts';
 import { enterTurn, leaveTurn, type WorkerContext } from './context.ts';
@@ -65,7 +65,7 @@ export class ListenerSource implements Source {
       if (strands.beginEnd(index)) strands.end(index, false);
       return;
     }
-    if (isSilent(memory.records.mailbox(index))) {
+    if (isDisabled(memory.records.mailbox(index))) {
       leaveTurn(this.#context, index);
       strands.finish(index, Ready.IN, Ready.IN, true);
       return;

@@ -83,7 +83,10 @@ export class Registration {
     this.#ask((records) => records.disable(this.fd, this.generation));
   }
 
-  /** Ends `disable()`, and re-arms after a delivery that was not re-armed by its handler. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION */
+  /**
+   * Ends `disable()`, and what the handler itself held back: re-arms after a delivery that was not re-armed, and ends the
+   * `pause()` of a connection. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION
+   */
   enable(): void {
     this.#ask((records) => records.enable(this.fd, this.generation));
   }
