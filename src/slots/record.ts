@@ -132,6 +132,12 @@ export class SlotRecords {
     return this.#words[this.#layout.slot(index) + SlotWord.CONFIG] ?? 0;
   }
 
+  /** The number is another file's by now, or nobody's: the end must not close it. The owner. */
+  disown(index: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.CONFIG] =
+      this.config(index) & ~(Trait.OWN | Trait.STREAM);
+  }
+
   cookie(index: number): bigint {
     const at = this.#layout.slot(index);
     const low = BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_LO] ?? 0));
