@@ -152,21 +152,28 @@ export class FdSource implements Source {
   /** Calls the handler, and `then` when it is done, now or later. */
   #call(event: FdEvent, delivery: Delivery, then: () => void): void {
     const { handlers, memory } = this.#context;
-    const handler = handlers[this.#handlerOf(delivery)] as FdHandler;
+    const config = memory.records.config(delivery.fd);
+    const handler = handlers[handlerOf(config)] as FdHandler;
     memory.count(Counter.HANDLED);
     try {
       const result: unknown = handler(event);
       if (isPromise(result)) {
-        this.#suspend(event, delivery, result, then);
+        this.#suspend(event, delivery, config, result, then);
         return;
       }
     } catch (error) {
-      this.#failed(error, delivery);
+      this.#failed(error, config, delivery);
     }
     then();
   }
 
-  #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
+  #suspend(
+    event: FdEvent,
+    delivery: Delivery,
+    config: number,
+    result: PromiseLike<unknown>,
+    then: () => void,
+  ): void {
     const { pending, loop } = this.#context;
     let over = false;
     const held: Held = {
@@ -187,7 +194,8 @@ export class FdSource implements Source {
     };
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#failed(error, delivery);
+      // If it was revoked, the slot may be another registration's by now: its config was taken before.
+      this.#failed(error, config, delivery);
       settle();
     });
     pending.add(held, delivery.reason !== undefined);
@@ -195,16 +203,8 @@ export class FdSource implements Source {
   }
 
   /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
-  #failed(error: unknown, delivery: Delivery): void {
-    this.#report(error, delivery);
-    if (kindOf(this.#context.memory.records.config(delivery.fd)) === Kind.RAW) delivery.teardown ??= 0;
-  }
-
-  #handlerOf(delivery: Delivery): number {
-    return handlerOf(this.#context.memory.records.config(delivery.fd));
-  }
-
-  #report(error: unknown, delivery: Delivery): void {
-    this.#context.report(error, this.#context.names[this.#handlerOf(delivery)] ?? '', delivery.fd);
+  #failed(error: unknown, config: number, delivery: Delivery): void {
+    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', delivery.fd);
+    if (kindOf(config) === Kind.RAW) delivery.teardown ??= 0;
   }
 }

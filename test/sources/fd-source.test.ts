@@ -1,7 +1,7 @@
 /** Turns of bare descriptors over the fake kernel: what other threads ask for at the worst moment. Scenarios 21, 25, 89 for the turn alone. */
-import { beforeEach, describe, expect, test } from 'vitest';
-import { Trait } from '../../src/slots/record.ts';
-import { Ready, State } from '../../src/slots/word.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Cause, Trait } from '../../src/slots/record.ts';
+import { Flag, Ready, State } from '../../src/slots/word.ts';
 import type { FdEvent } from '../../src/sources/fd-event.ts';
 import { FdSource } from '../../src/sources/fd-source.ts';
 import type { FdHandler } from '../../src/sources/handlers.ts';
@@ -10,18 +10,19 @@ import { armed, contextOf, type FakePool, makeFakePool, rawFd } from '../fake-po
 
 /** More turns than any of these needs: one that never rests stops here. */
 const MOST_TURNS = 10;
+/** As the fake pool is configured. */
+const GRACE_MS = 1000;
 
 let pool: FakePool;
 let fd: number;
 let source: FdSource;
 let handler: FdHandler;
-let reports: unknown[];
+let made: ReturnType<typeof contextOf>;
 
 beforeEach(() => {
   pool = makeFakePool();
   fd = pool.native.eventfd();
-  const made = contextOf(pool, [(event) => handler(event)]);
-  reports = made.reports;
+  made = contextOf(pool, [(event) => handler(event), () => {}]);
   source = new FdSource(made.context);
 });
 
@@ -70,7 +71,7 @@ describe.each([
     expect(pool.memory.slots.state(fd)).toBe(State.DISABLED);
     deliver();
     expect(calls).toBe(1);
-    expect(reports).toEqual([]);
+    expect(made.reports).toEqual([]);
   });
 
   test('is what ends the silence after a delivery', () => {
@@ -87,5 +88,39 @@ describe.each([
     run();
     expect(pool.memory.slots.state(fd)).toBe(State.ARMED);
     expect(calls).toBe(2);
+  });
+});
+
+describe('a handler that rejects after its grace time', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('is named, not the one that has got its number meanwhile', async () => {
+    let reject: (error: Error) => void = () => {};
+    handler = (event: FdEvent) => {
+      if (event.last) return;
+      return new Promise((_, fail) => {
+        reject = fail;
+      });
+    };
+    const generation = armed(pool, fd);
+    deliver();
+    pool.memory.records.giveReason(fd, generation, Cause.TEARDOWN, 0);
+    pool.strands.request(fd, generation, Flag.FORCED);
+    made.context.pending.attend();
+    vi.advanceTimersByTime(GRACE_MS);
+    expect(pool.memory.slots.state(fd)).toBe(State.FREE);
+    armed(pool, fd, { ...rawFd, handler: 1 });
+    const late = new Error('late');
+    reject(late);
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(made.reports).toEqual([late]);
+    expect(made.reporters).toEqual(['handler 0']);
   });
 });
