@@ -24,7 +24,7 @@ export type PoolStats = {
   readonly registered: number;
   /** Most hints that ever waited in the ring. */
   readonly ringHighWater: number;
-  /** Hints that the ring had no room for; they went to a list and nothing was lost. */
+  /** Hints that the ring had no room for; they went to a set beside it and nothing was lost. */
   readonly ringOverflows: number;
   /** Events of registrations that had ended. */
   readonly staleEvents: number;

@@ -13,10 +13,9 @@
  *     pool never put it off, and start the monitor.
  */
 import type { Native } from '../native/index.ts';
-import { Config, Counter, LINE, POLL_HINTS, SlotWord, WorkerWord, Word } from '../slots/layout.ts';
+import { Config, Counter, LINE, POLL_HINTS, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { BoundedSet } from '../sync/bitset.ts';
-import { Mutex } from '../sync/mutex.ts';
 import { Overflow } from '../sync/overflow.ts';
 import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
@@ -72,18 +71,13 @@ export class Dispatcher<
       (worker) => native.signal(port.load(layout.worker(worker) + WorkerWord.EVENT_FD)),
     );
     this.runnable = new BoundedSet(port, Word.RUNNABLE);
-    this.overflow = new Overflow(
-      port,
-      {
-        fresh: Word.OVERFLOW_NEW,
-        turned: Word.OVERFLOW_OLD,
-        count: Word.OVERFLOWED,
-        link: layout.slot(0) + SlotWord.NEXT,
-        stride: LINE,
-      },
-      new Mutex(port, Word.OVERFLOW_LOCK),
-      memory.me,
-    );
+    this.overflow = new Overflow(port, {
+      added: Word.OVERFLOWED,
+      swept: Word.OVERFLOW_SWEPT,
+      cursor: Word.OVERFLOW_CURSOR,
+      bits: layout.overflow,
+      words: layout.overflowWords,
+    });
   }
 
   get concurrency(): number {

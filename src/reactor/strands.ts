@@ -6,7 +6,7 @@
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
 import { Config, Counter, Owner, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Trait } from '../slots/record.ts';
+import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { Flag, READY_ALL, READY_NONE, Ready, State } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
@@ -61,7 +61,7 @@ export class Strands {
     if ((records.config(index) & Trait.EDGE) === 0) {
       // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
       // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
-      if (!silent) this.#rearm(index, wanted);
+      if (!silent && this.#rearm(index, wanted) < 0) this.#lose(index);
       outcome = slots.finish(index, me, READY_NONE, READY_ALL, silent);
     } else {
       outcome = slots.finish(index, me, leftover, wanted, silent);
@@ -134,11 +134,23 @@ export class Strands {
   /** The last registration has ended. Set by whoever must know. */
   onLast: () => void = () => {};
 
-  #rearm(index: number, wanted: number): void {
+  #rearm(index: number, wanted: number): number {
     const bits = epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
-    if (this.#control(EpollOp.MOD, index, bits, this.#memory.slots.generation(index)) < 0) {
-      this.#memory.count(Counter.STALE);
-    }
+    return this.#control(EpollOp.MOD, index, bits, this.#memory.slots.generation(index));
+  }
+
+  /**
+   * The kernel does not know the number as ours: it was closed behind our back, and is nobody's (EBADF) or another file's
+   * by now (ENOENT; EPERM, EINVAL: one that epoll does not take). No event would ever come, so the slot's next turn is its
+   * last. A slot that is active only carries the flag: finish() queues it.
+   */
+  #lose(index: number): void {
+    const { slots, records } = this.#memory;
+    const generation = slots.generation(index);
+    this.#memory.count(Counter.STALE);
+    records.disown(index);
+    records.giveReason(index, generation, Cause.FD_GONE, 0);
+    slots.request(index, generation, Flag.FORCED);
   }
 
   #alert(index: number, generation: number): void {

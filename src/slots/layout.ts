@@ -9,18 +9,18 @@
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
  *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
- *                   events, posted items); then those of the poll hints (only their chain word is used)
+ *                   events, posted items)
+ *     then          the overflow: one bit a hint, those of the slots and of the poll
  *
  * A slot (16 words = 64 bytes):
  *
  *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
- *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar
- *      3 mailbox     { generation:13, disabled:1, events:6 }                anybody, by CAS: the state that is asked for
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar; owner: own, stream
+ *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
- *      7 next        chain of hints that the ring had no room for           pusher, while it pushes
- *      8 deadline, 9 group                                                  reserved
+ *      7 -, 8 deadline, 9 group                                             reserved
  *     10 parent      a connection: its listener's generation               registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
@@ -33,7 +33,9 @@
  * order it before and after.
  */
 
-export const LAYOUT_VERSION = 2;
+import { overflowWords } from '../sync/overflow.ts';
+
+export const LAYOUT_VERSION = 3;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -80,11 +82,10 @@ export const Word = {
   /** Whether the monitor sleeps; its tick beside it. */
   MONITOR: 128,
   TICK: 129,
-  /** Hints that the ring had no room for: newest first as they came, then oldest first; how many there ever were; a lock. */
-  OVERFLOW_NEW: 144,
-  OVERFLOW_OLD: 145,
-  OVERFLOWED: 146,
-  OVERFLOW_LOCK: 147,
+  /** Hints that the ring had no room for: how many there ever were, how many of them are gone for certain, a cursor. */
+  OVERFLOWED: 144,
+  OVERFLOW_SWEPT: 145,
+  OVERFLOW_CURSOR: 146,
   /** Live registrations. */
   REGISTERED: 160,
   /** Lock of the buffer allocator. */
@@ -152,7 +153,6 @@ export const SlotWord = {
   COOKIE_LO: 4,
   COOKIE_HI: 5,
   REASON: 6,
-  NEXT: 7,
   PARENT_GENERATION: 10,
   LINK: 11,
   INPUT: 12,
@@ -170,6 +170,8 @@ export class Layout {
   readonly slotCount: number;
   readonly ring: number = RING;
   readonly slots: number;
+  readonly overflow: number;
+  readonly overflowWords: number;
   /** Words in all. */
   readonly length: number;
 
@@ -178,10 +180,12 @@ export class Layout {
     this.ringCapacity = ringCapacity;
     this.slotCount = maxFds + maxSources;
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
-    this.length = this.slots + (this.slotCount + POLL_HINTS) * LINE;
+    this.overflow = this.slots + this.slotCount * LINE;
+    this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
+    this.length = this.overflow + this.overflowWords;
   }
 
-  /** Where the poll hints' places in the table begin. */
+  /** Indexes from this on are no slots: their hints stand for the poll. */
   get pollIndex(): number {
     return this.slotCount;
   }

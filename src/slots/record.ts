@@ -41,13 +41,18 @@ export const packConfig = (handler: number, kind: Kind, traits: number): number 
 export const handlerOf = (config: number): number => config & HANDLER_MASK;
 export const kindOf = (config: number): Kind => ((config >>> KIND_SHIFT) & 7) as Kind;
 
-/** What is asked for: { generation : 13, disabled : 1, events : 6 }. */
+/** What is asked for: { generation : 13, held : 1, disabled : 1, events : 6 }. */
 const DISABLED = 1 << 6;
+/** Held back by its own handler: paused, or delivered and not re-armed by hand since. */
+const HELD = 1 << 7;
 const EVENTS_MASK = 63;
 const GENERATION_SHIFT = 19;
 const GENERATION_MASK = WORD_GENERATION_MASK << GENERATION_SHIFT;
 
 export const isDisabled = (mailbox: number): boolean => (mailbox & DISABLED) !== 0;
+export const isHeld = (mailbox: number): boolean => (mailbox & HELD) !== 0;
+/** Of a bare descriptor: whether nothing may be delivered. */
+export const isSilent = (mailbox: number): boolean => (mailbox & (DISABLED | HELD)) !== 0;
 export const eventsOf = (mailbox: number): number => mailbox & EVENTS_MASK;
 
 /** Why a slot is torn down from outside its handler. */
@@ -127,6 +132,12 @@ export class SlotRecords {
     return this.#words[this.#layout.slot(index) + SlotWord.CONFIG] ?? 0;
   }
 
+  /** The number is another file's by now, or nobody's: the end must not close it. The owner. */
+  disown(index: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.CONFIG] =
+      this.config(index) & ~(Trait.OWN | Trait.STREAM);
+  }
+
   cookie(index: number): bigint {
     const at = this.#layout.slot(index);
     const low = BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_LO] ?? 0));
@@ -159,9 +170,19 @@ export class SlotRecords {
     return this.#ask(index, generation, EVENTS_MASK, events);
   }
 
-  /** As askEvents, for the disabled bit. */
-  askDisabled(index: number, generation: number, disabled: boolean): boolean {
-    return this.#ask(index, generation, DISABLED, disabled ? DISABLED : 0);
+  /** As askEvents: no deliveries until they are enabled. */
+  disable(index: number, generation: number): boolean {
+    return this.#ask(index, generation, DISABLED, DISABLED);
+  }
+
+  /** As askEvents: ends what `disable` asked for, and what the handler held back. */
+  enable(index: number, generation: number): boolean {
+    return this.#ask(index, generation, DISABLED | HELD, 0);
+  }
+
+  /** Holds deliveries back, or ends that: a bit of its own, so that a handler undoes no `disable` of another thread. The owner. */
+  hold(index: number, generation: number, held: boolean): void {
+    this.#ask(index, generation, HELD, held ? HELD : 0);
   }
 
   reason(index: number): number {

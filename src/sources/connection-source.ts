@@ -9,7 +9,7 @@
  */
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
-import { Cause, causeOf, handlerOf, isDisabled, Phase, Trait } from '../slots/record.ts';
+import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn } from './connection-turn.ts';
@@ -71,8 +71,9 @@ export class ConnectionSource implements Source {
       this.#opened(turn);
       return;
     }
-    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
+    if (asked) this.#heed(turn);
+    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
     if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
@@ -85,6 +86,12 @@ export class ConnectionSource implements Source {
     if (bits === 0) return false;
     users.settle(turn.index);
     return this.#invoke(turn, 'trigger', bits);
+  }
+
+  /** Ends a pause that `enable()` has ended: a connection without handlers that run could never end it itself. */
+  #heed(turn: Turn): void {
+    const { records } = this.#context.memory;
+    if (turn.has(Phase.PAUSED) && !isHeld(records.mailbox(turn.index))) turn.phase &= ~Phase.PAUSED;
   }
 
   #begin(index: number, claimed: number): Turn {
@@ -182,7 +189,7 @@ export class ConnectionSource implements Source {
 
   /**
    * A paused connection that is hung up. The kernel cannot be told to be quiet about that, and each re-arm of a oneshot
-   * would report it again at once. There is nothing left to wait for but a request.
+   * would report it again at once. There is nothing left to wait for but a request: a teardown, or `enable()`, which ends the pause.
    */
   #isQuiet(turn: Turn): boolean {
     return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;

@@ -9,7 +9,7 @@ import {
   causeOf,
   eventsOf,
   handlerOf,
-  isDisabled,
+  isSilent,
   Kind,
   kindOf,
   mergeOf,
@@ -54,16 +54,16 @@ export class FdSource implements Source {
     const bits = retest ? READY_NONE : readyOf(claimed);
     // Only what is asked for is delivered; the rest of an edge-triggered fd is kept for the day it is asked for.
     const asked = bits & (events | CONDITIONS);
-    const disabled = isDisabled(mailbox);
-    const value = disabled || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
-    if (disabled || (asked === 0 && value === 0)) {
-      this.#finish(index, edge ? bits : READY_NONE, events, disabled);
+    const silent = isSilent(mailbox);
+    const value = silent || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
+    if (silent || (asked === 0 && value === 0)) {
+      this.#finish(index, edge ? bits : READY_NONE, events, silent);
       return;
     }
     const delivery = this.#deliveryOf(index, asked, events, undefined, value);
     delivery.left = bits & ~CONDITIONS;
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
-    if ((config & Trait.MANUAL) !== 0) memory.records.askDisabled(index, delivery.generation, true);
+    if ((config & Trait.MANUAL) !== 0) memory.records.hold(index, delivery.generation, true);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => this.#after(event, delivery));
   }
@@ -79,7 +79,7 @@ export class FdSource implements Source {
       return;
     }
     const mailbox = this.#context.memory.records.mailbox(fd);
-    this.#finish(fd, delivery.left, eventsOf(mailbox), isDisabled(mailbox));
+    this.#finish(fd, delivery.left, eventsOf(mailbox), isSilent(mailbox));
   }
 
   #last(index: number, reason: CloseReason): void {
@@ -152,21 +152,28 @@ export class FdSource implements Source {
   /** Calls the handler, and `then` when it is done, now or later. */
   #call(event: FdEvent, delivery: Delivery, then: () => void): void {
     const { handlers, memory } = this.#context;
-    const handler = handlers[this.#handlerOf(delivery)] as FdHandler;
+    const config = memory.records.config(delivery.fd);
+    const handler = handlers[handlerOf(config)] as FdHandler;
     memory.count(Counter.HANDLED);
     try {
       const result: unknown = handler(event);
       if (isPromise(result)) {
-        this.#suspend(event, delivery, result, then);
+        this.#suspend(event, delivery, config, result, then);
         return;
       }
     } catch (error) {
-      this.#failed(error, delivery);
+      this.#failed(error, config, delivery);
     }
     then();
   }
 
-  #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
+  #suspend(
+    event: FdEvent,
+    delivery: Delivery,
+    config: number,
+    result: PromiseLike<unknown>,
+    then: () => void,
+  ): void {
     const { pending, loop } = this.#context;
     let over = false;
     const held: Held = {
@@ -187,7 +194,8 @@ export class FdSource implements Source {
     };
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#failed(error, delivery);
+      // If it was revoked, the slot may be another registration's by now: its config was taken before.
+      this.#failed(error, config, delivery);
       settle();
     });
     pending.add(held, delivery.reason !== undefined);
@@ -195,16 +203,8 @@ export class FdSource implements Source {
   }
 
   /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
-  #failed(error: unknown, delivery: Delivery): void {
-    this.#report(error, delivery);
-    if (kindOf(this.#context.memory.records.config(delivery.fd)) === Kind.RAW) delivery.teardown ??= 0;
-  }
-
-  #handlerOf(delivery: Delivery): number {
-    return handlerOf(this.#context.memory.records.config(delivery.fd));
-  }
-
-  #report(error: unknown, delivery: Delivery): void {
-    this.#context.report(error, this.#context.names[this.#handlerOf(delivery)] ?? '', delivery.fd);
+  #failed(error: unknown, config: number, delivery: Delivery): void {
+    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', delivery.fd);
+    if (kindOf(config) === Kind.RAW) delivery.teardown ??= 0;
   }
 }

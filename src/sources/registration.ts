@@ -4,9 +4,10 @@ import { makeError, show } from '../errors.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { SlotWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, eventsOf, Kind, kindOf, MAX_DETAIL, type SlotRecords } from '../slots/record.ts';
+import { Cause, eventsOf, Kind, kindOf, type SlotRecords } from '../slots/record.ts';
 import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
+import { checkDetail } from './arguments.ts';
 
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
@@ -80,12 +81,15 @@ export class Registration {
    * @throws ERR_WAKEONE_STALE_REGISTRATION
    */
   disable(): void {
-    this.#ask((records) => records.askDisabled(this.fd, this.generation, true));
+    this.#ask((records) => records.disable(this.fd, this.generation));
   }
 
-  /** Ends `disable()`, and re-arms after a delivery that was not re-armed by its handler. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION */
+  /**
+   * Ends `disable()`, and what the handler itself held back: re-arms after a delivery that was not re-armed, and ends the
+   * `pause()` of a connection. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION
+   */
   enable(): void {
-    this.#ask((records) => records.askDisabled(this.fd, this.generation, false));
+    this.#ask((records) => records.enable(this.fd, this.generation));
   }
 
   /**
@@ -116,15 +120,7 @@ export class Registration {
    * @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_ABORTED
    */
   async teardown(detail = 0, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    if (!Number.isInteger(detail) || detail < 0 || detail > MAX_DETAIL) {
-      throw makeError(
-        'ERR_WAKEONE_INVALID_ARGUMENT',
-        'detail',
-        `an integer from 0 to ${MAX_DETAIL}`,
-        show(detail),
-      );
-    }
-    this.force(Cause.TEARDOWN, detail);
+    this.force(Cause.TEARDOWN, checkDetail(detail));
     await untilAborted(this.ended(), options.signal, 'teardown()');
   }
 

@@ -32,10 +32,8 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   const line = memory.layout.worker(worker);
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.ABSENT;
   memory.port.store(line + WorkerWord.ATTENTION, 0);
-  for (const at of [Word.BUFFER_LOCK, Word.OVERFLOW_LOCK]) {
-    const mutex = new Mutex(memory.port, at);
-    if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
-  }
+  const mutex = new Mutex(memory.port, Word.BUFFER_LOCK);
+  if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
   const lost = reapSlots(dispatcher, native, dead);
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
@@ -64,8 +62,9 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
       const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
-    } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
-      // Its hint may have died between the CAS and the push.
+    } else if (slots.state(index) === State.QUEUED) {
+      // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
+      // overflow it stays once; in the ring a second one fails its claim.
       dispatcher.push(index + 1);
     } else if (waitsForTimer(memory, index)) {
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { FakeCall } from '../../src/native/fake.ts';
 import { Epoll, EpollOp, Errno } from '../../src/native/index.ts';
 import { Counter, Word, WorkerWord } from '../../src/slots/layout.ts';
-import { Trait } from '../../src/slots/record.ts';
+import { Cause, causeOf, detailOf, Trait } from '../../src/slots/record.ts';
 import { Flag, flagsOf, Ready, readyOf, State } from '../../src/slots/word.ts';
 import { armed, connectionFd, type FakePool, makeFakePool, rawFd, takeAll } from '../fake-pool.ts';
 
@@ -136,12 +136,56 @@ describe('ending a turn, oneshot', () => {
     expect(pool.memory.slots.state(fd)).toBe(State.DISABLED);
   });
 
-  test('a number that was closed behind our back is counted, and no harm is done', () => {
-    armed(pool, fd);
-    claim();
-    pool.native.close(fd);
-    expect(pool.strands.finish(fd, 0, Ready.IN, false)).toBe(true);
-    expect(pool.counted(Counter.STALE)).toBe(1);
+  describe.each([
+    ['borrowed', 0],
+    ['owned', Trait.OWN],
+    ['the pool’s own', Trait.OWN | Trait.STREAM],
+  ])('a number, %s, that was closed behind our back', (_, traits) => {
+    const nextTurn = (): number => {
+      expect(takeAll(pool)).toEqual([fd + 1]);
+      const claimed = pool.memory.slots.claim(fd, pool.memory.me);
+      pool.strands.beginEnd(fd);
+      pool.strands.end(fd, false);
+      return claimed;
+    };
+
+    test('and is nobody’s: the next turn is the last', () => {
+      armed(pool, fd, { ...rawFd, traits });
+      claim();
+      pool.native.close(fd);
+      expect(pool.strands.finish(fd, 0, Ready.IN, false)).toBe(true);
+      expect(pool.counted(Counter.STALE)).toBe(1);
+      expect(causeOf(pool.memory.records.reason(fd))).toBe(Cause.FD_GONE);
+      expect(flagsOf(nextTurn())).toBe(Flag.FORCED);
+      expect(pool.memory.slots.state(fd)).toBe(State.FREE);
+      expect(pool.memory.port.load(Word.REGISTERED)).toBe(0);
+    });
+
+    test('and is another file’s: that one stays open', () => {
+      armed(pool, fd, { ...rawFd, traits });
+      claim();
+      pool.native.close(fd);
+      expect(pool.native.eventfd()).toBe(fd);
+      pool.strands.finish(fd, 0, Ready.IN, false);
+      const seen = watchCalls();
+      nextTurn();
+      expect(seen.map(({ call }) => call)).toEqual(['epollControl']);
+      expect(pool.native.openFds).toContain(fd);
+      expect(armed(pool, fd)).toBe(1);
+    });
+
+    test('does not hide that a teardown was asked for already', () => {
+      const generation = armed(pool, fd, { ...rawFd, traits });
+      claim();
+      pool.memory.records.giveReason(fd, generation, Cause.TEARDOWN, 7);
+      pool.strands.request(fd, generation, Flag.FORCED);
+      pool.native.close(fd);
+      expect(pool.native.eventfd()).toBe(fd);
+      pool.strands.finish(fd, 0, Ready.IN, false);
+      expect(detailOf(pool.memory.records.reason(fd))).toBe(7);
+      nextTurn();
+      expect(pool.native.openFds).toContain(fd);
+    });
   });
 });
 

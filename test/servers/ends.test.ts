@@ -268,6 +268,26 @@ describe.each(MODES)('the end of a connection in mode %s', (mode) => {
     expect(names(journal)).toEqual(['open', 'data', 'error', 'close']);
   });
 
+  it('by FIN while it is paused is heard of once another thread enables it', async () => {
+    const { pool, journal } = await openPool('scripted');
+    const client = await openClient(await listen(pool, 'scripted', { mode }));
+    client.write(command({ do: 'pause' }));
+    const { fd, generation } = (await journal.until('data'))[0] as never;
+    client.write(command({ do: 'say', text: 'late' }));
+    client.socket.end();
+    await expectSilence(pool, 3);
+    expect(names(journal)).toEqual(['open', 'data']);
+    pool.registration({ fd, generation }).enable();
+    await journal.until('close');
+    expect(names(journal).filter((name) => name !== 'said')).toEqual([
+      'open',
+      'data',
+      'data',
+      'end',
+      'close',
+    ]);
+  });
+
   it('by FIN while it is paused and our side has ended is quiet until it is torn down', async () => {
     const { pool, journal } = await openPool('scripted');
     const server = await listen(pool, 'scripted', { mode });

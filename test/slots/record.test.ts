@@ -7,7 +7,7 @@ import {
   detailOf,
   eventsOf,
   handlerOf,
-  isDisabled,
+  isSilent,
   Kind,
   kindOf,
   MAX_DETAIL,
@@ -83,19 +83,28 @@ describe('the mailbox', () => {
   test('begins with the events and enabled', () => {
     begin(INDEX, 1, Ready.IN | Ready.PRI);
     expect(eventsOf(records.mailbox(INDEX))).toBe(Ready.IN | Ready.PRI);
-    expect(isDisabled(records.mailbox(INDEX))).toBe(false);
+    expect(isSilent(records.mailbox(INDEX))).toBe(false);
   });
 
   test('events and the disabled bit do not touch each other', () => {
     begin(INDEX, 1);
-    expect(records.askDisabled(INDEX, 1, true)).toBe(true);
+    expect(records.disable(INDEX, 1)).toBe(true);
     expect(records.askEvents(INDEX, 1, Ready.OUT)).toBe(true);
-    expect([eventsOf(records.mailbox(INDEX)), isDisabled(records.mailbox(INDEX))]).toEqual([Ready.OUT, true]);
-    expect(records.askDisabled(INDEX, 1, false)).toBe(true);
-    expect([eventsOf(records.mailbox(INDEX)), isDisabled(records.mailbox(INDEX))]).toEqual([
-      Ready.OUT,
-      false,
-    ]);
+    expect([eventsOf(records.mailbox(INDEX)), isSilent(records.mailbox(INDEX))]).toEqual([Ready.OUT, true]);
+    expect(records.enable(INDEX, 1)).toBe(true);
+    expect([eventsOf(records.mailbox(INDEX)), isSilent(records.mailbox(INDEX))]).toEqual([Ready.OUT, false]);
+  });
+
+  test('a re-arm undoes no disable, an enable does both', () => {
+    begin(INDEX, 1);
+    records.hold(INDEX, 1, true);
+    expect(isSilent(records.mailbox(INDEX))).toBe(true);
+    records.disable(INDEX, 1);
+    records.hold(INDEX, 1, false);
+    expect(isSilent(records.mailbox(INDEX))).toBe(true);
+    records.hold(INDEX, 1, true);
+    records.enable(INDEX, 1);
+    expect([eventsOf(records.mailbox(INDEX)), isSilent(records.mailbox(INDEX))]).toEqual([Ready.IN, false]);
   });
 
   test.each([0, 1, 8191, 8192, 2 ** 31 - 1, -1])('is for generation %i only', (generation) => {
@@ -103,7 +112,7 @@ describe('the mailbox', () => {
     const before = records.mailbox(INDEX);
     for (const other of [generation + 1, generation - 1, generation + SLOT_WRAP - 1]) {
       expect(records.askEvents(INDEX, other, Ready.OUT)).toBe(false);
-      expect(records.askDisabled(INDEX, other, true)).toBe(false);
+      expect(records.disable(INDEX, other)).toBe(false);
     }
     expect(records.mailbox(INDEX)).toBe(before);
     expect(records.askEvents(INDEX, generation, Ready.OUT)).toBe(true);
@@ -112,8 +121,8 @@ describe('the mailbox', () => {
   test('of a slot is no other slot’s', () => {
     begin(INDEX, 1);
     begin(INDEX + 1, 1);
-    records.askDisabled(INDEX, 1, true);
-    expect(isDisabled(records.mailbox(INDEX + 1))).toBe(false);
+    records.disable(INDEX, 1);
+    expect(isSilent(records.mailbox(INDEX + 1))).toBe(false);
   });
 });
 
