@@ -91,6 +91,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
 
   let module: HandlerModule;
   try {
+    await loop.takeBaseline();
     module = await loadHandlers(task.handlers);
     const listed = listHandlers(module);
     handlers.push(...listed.handlers);

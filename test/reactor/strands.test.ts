@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { FakeCall } from '../../src/native/fake.ts';
 import { Epoll, EpollOp, Errno } from '../../src/native/index.ts';
 import { Counter, Word, WorkerWord } from '../../src/slots/layout.ts';
-import { Cause, causeOf, detailOf, Trait } from '../../src/slots/record.ts';
+import { Cause, causeOf, detailOf, Kind, Trait } from '../../src/slots/record.ts';
 import { Flag, flagsOf, Ready, readyOf, State } from '../../src/slots/word.ts';
 import { armed, connectionFd, type FakePool, makeFakePool, rawFd, takeAll } from '../fake-pool.ts';
 
@@ -366,7 +366,7 @@ describe('the end', () => {
 
   test('a listener that waits for room is asked to look again', () => {
     const listener = pool.native.eventfd();
-    const generation = armed(pool, listener);
+    const generation = armed(pool, listener, { ...rawFd, kind: Kind.LISTENER });
     const result = pool.registrar.register(fd, {
       ...connectionFd,
       listener: { index: listener, generation },
