@@ -5,7 +5,7 @@ import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
-import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
+import { type FromWorker, type MonitorTask, noteLoaded, type ReactorTask } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
@@ -76,6 +76,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     report,
   };
   current = { context, send };
+  noteLoaded(task);
 
   let module: HandlerModule;
   try {
@@ -110,7 +111,9 @@ export function runMonitor(task: MonitorTask): void {
   const short = (): void => {
     task.port.postMessage({ type: 'short' } satisfies FromWorker);
   };
-  new Monitor(new Dispatcher(memory, openNative()), short).run();
+  const dispatcher = new Dispatcher(memory, openNative());
+  noteLoaded(task);
+  new Monitor(dispatcher, short).run();
   task.port.close();
 }
 

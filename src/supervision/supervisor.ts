@@ -106,6 +106,11 @@ export class Supervisor {
     port.notify(Word.MONITOR, 1);
   }
 
+  /** Blocks until no thread is loading any more, or the time is over. For the exit hook. */
+  endLoading(timeoutMs: number): void {
+    this.#threads.endLoading(timeoutMs);
+  }
+
   /** Ends all threads; those that do not end within `graceMs` are terminated. */
   async stop(graceMs: number): Promise<void> {
     this.stopThreads();

@@ -96,3 +96,15 @@ describe('a pool that listens', () => {
     expect(child.errors).toBe('');
   });
 });
+
+describe('an exit while a thread loads the package', () => {
+  it('waits for that thread, which would end the process with SIGABRT, and begins no other', async () => {
+    const child = runProgram('leaves-early');
+    children.push(child);
+    await child.line('loading');
+    child.process.stdin.write('exit');
+    expect(await child.end(5000)).toEqual({ code: 7, signal: null });
+    expect(child.lines).toEqual(['loading', 'loaded', 'exit']);
+    expect(child.errors).toBe('');
+  });
+});
