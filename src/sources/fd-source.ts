@@ -94,7 +94,7 @@ export class FdSource implements Source {
         return;
       }
     } catch (error) {
-      this.#report(error, delivery);
+      this.#context.report(error, this.#nameOf(delivery), delivery.fd);
       delivery.teardown ??= 0;
     }
     then();
@@ -119,9 +119,11 @@ export class FdSource implements Source {
       loop.noteUserCode();
       then();
     };
+    // By the time it settles the number may be another registration's.
+    const name = this.#nameOf(delivery);
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#report(error, delivery);
+      this.#context.report(error, name, delivery.fd);
       delivery.teardown ??= 0;
       settle();
     });
@@ -133,7 +135,7 @@ export class FdSource implements Source {
     return handlerOf(this.#context.memory.records.config(delivery.fd));
   }
 
-  #report(error: unknown, delivery: Delivery): void {
-    this.#context.report(error, this.#context.names[this.#handlerOf(delivery)] ?? '', delivery.fd);
+  #nameOf(delivery: Delivery): string {
+    return this.#context.names[this.#handlerOf(delivery)] ?? '';
   }
 }
