@@ -18,7 +18,7 @@ import { PoolEnd } from './pool-end.ts';
 import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
-import { unpackThrown } from './reactor/thrown.ts';
+import { textOf, unpackThrown } from './reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
@@ -376,6 +376,6 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 
 /** What nobody listens to must not go unseen. */
 function warn(error: unknown, type: string, detail: string): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text = error instanceof Error ? (error.stack ?? error.message) : textOf(error);
   process.emitWarning(text, { type, detail });
 }

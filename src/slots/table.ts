@@ -66,6 +66,13 @@ export class SlotTable {
     );
   }
 
+  /** Whether the generation has ended and only the last steps of its owner are left: CLOSING, soon FREE. Any thread. */
+  isFreeing(index: number): boolean {
+    const word = this.word(index);
+    const ended = !Word.isGeneration(word, this.#port.load(this.#at(index) + SlotWord.GENERATION));
+    return Word.stateOf(word) === State.CLOSING && ended;
+  }
+
   /** The owner of an active or closing slot of this generation. Any thread. */
   ownerOf(index: number, generation: number): number | undefined {
     const word = this.word(index);

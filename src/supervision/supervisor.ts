@@ -7,7 +7,7 @@ import { makeError, makeErrorFrom } from '../errors.ts';
 import type { Native } from '../native/index.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from '../reactor/protocol.ts';
-import { unpackThrown } from '../reactor/thrown.ts';
+import { textOf, unpackThrown } from '../reactor/thrown.ts';
 import { Config, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import type { Descriptors } from './descriptors.ts';
@@ -233,7 +233,7 @@ export class Supervisor {
   #replace(worker: number, why: unknown): void {
     this.#events.onWorkerExit(
       worker,
-      makeErrorFrom(why, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(why)),
+      makeErrorFrom(why, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, textOf(why)),
     );
     this.#growLater();
   }
@@ -242,7 +242,7 @@ export class Supervisor {
     const known = (why as { code?: unknown } | undefined)?.code === 'ERR_WAKEONE_HANDLER_MODULE';
     if (known) return why as Error;
     if (this.#stopping) return makeError('ERR_WAKEONE_POOL_CLOSED', 'Starting a worker');
-    const text = why instanceof Error ? why.message : String(why);
+    const text = why instanceof Error ? why.message : textOf(why);
     return makeErrorFrom(why, 'ERR_WAKEONE_HANDLER_MODULE', this.#options.handlers, text);
   }
 
