@@ -135,6 +135,15 @@ export class UserWords {
     return isClaimed(this.#port.and(this.#at(index), ~CLAIMED));
   }
 
+  /**
+   * As reap(), of a worker that died while it ended the slot: there is no other delivery, so what it had not taken is lost
+   * too. Supervisor.
+   */
+  reapLast(index: number, generation: number): boolean {
+    const word = this.#port.exchange(this.#at(index), closedUserWord(generation));
+    return isClaimed(word) || valueOf(word) !== 0;
+  }
+
   #at(index: number): number {
     return this.#first + index * this.#stride;
   }
