@@ -71,6 +71,11 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
     }
+    if (hasPosts(memory, index)) {
+      // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
+      const outcome = slots.request(index, slots.generation(index), Flag.USER);
+      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+    }
   }
   return lost;
 }
@@ -79,6 +84,10 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
 function losesPosts({ slots, users }: PoolMemory, index: number): boolean {
   const word = slots.word(index);
   return stateOf(word) === State.CLOSING ? users.reapLast(index, generationOf(word)) : users.reap(index);
+}
+
+function hasPosts({ records, users }: PoolMemory, index: number): boolean {
+  return kindOf(records.config(index)) !== Kind.LISTENER && users.waiting(index) !== 0;
 }
 
 /**
