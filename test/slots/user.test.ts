@@ -181,6 +181,36 @@ describe('a user word', () => {
     expect(users.reap(SLOT)).toBe(false);
   });
 
+  test('is closed by the last take to every generation that is near, until the next begin', () => {
+    for (const generation of GENERATIONS) {
+      for (const value of [0, MOST]) {
+        begin(generation);
+        if (value !== 0) users.post(SLOT, generation, Merge.ADD, value);
+        expect(users.takeLast(SLOT, generation)).toBe(value);
+        expect(isClaimed(wordOf(SLOT))).toBe(value !== 0);
+        users.settle(SLOT);
+        const before = wordOf(SLOT);
+        for (let later = -63; later < 64; later++)
+          expect(users.post(SLOT, (generation + later) | 0, Merge.OR, 1)).toBe(Posted.STALE);
+        expect([wordOf(SLOT), users.take(SLOT, false), users.waiting(SLOT)]).toEqual([before, 0, 0]);
+      }
+    }
+  });
+
+  test('tells of a worker that died in the last turn whether it had taken or left something, and is closed', () => {
+    for (const [left, taken, lost] of [
+      [0, false, false],
+      [5, false, true],
+      [5, true, true],
+    ] as const) {
+      begin(-1);
+      if (left !== 0) users.post(SLOT, -1, Merge.ADD, left);
+      if (taken) users.takeLast(SLOT, -1);
+      expect([users.reapLast(SLOT, -1), users.reapLast(SLOT, -1)]).toEqual([lost, false]);
+      expect(users.post(SLOT, -1, Merge.ADD, 1)).toBe(Posted.STALE);
+    }
+  });
+
   test('touches its own slot only', () => {
     for (const index of [1, 2, 3]) begin(5, index);
     users.post(SLOT, 5, Merge.OR, MOST);
