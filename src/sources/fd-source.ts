@@ -85,11 +85,13 @@ export class FdSource implements Source {
   #last(index: number, reason: CloseReason): void {
     if (!this.#context.strands.beginEnd(index)) return;
     // What was posted and not delivered comes with the last delivery.
-    const value = this.#context.memory.users.take(index, false);
+    const { users, slots } = this.#context.memory;
+    const value = users.takeLast(index, slots.generation(index));
     const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, value);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => {
       FdEvent.revoke(event);
+      if (value !== 0) users.settle(index);
       leaveTurn(this.#context, index);
       this.#context.strands.end(index, false);
     });

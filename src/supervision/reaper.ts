@@ -11,7 +11,7 @@ import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../s
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
-import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
+import { Flag, generationOf, isGeneration, ownerOf, State, stateOf } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
 const RETRY_MS = 1;
@@ -49,13 +49,13 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { memory } = dispatcher;
-  const { slots, records, layout, users } = memory;
+  const { slots, records, layout } = memory;
   const lost: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
     const goesOn = GO_ON.has(kindOf(records.config(index)));
     if (ownerOf(slots.word(index)) === dead) {
-      if (POSTED.has(kindOf(records.config(index))) && users.reap(index))
+      if (POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index))
         lost.push(handlerOf(records.config(index)));
       if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
@@ -70,8 +70,23 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
     }
+    if (hasPosts(memory, index)) {
+      // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
+      const outcome = slots.request(index, slots.generation(index), Flag.USER);
+      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+    }
   }
   return lost;
+}
+
+/** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */
+function losesPosts({ slots, users }: PoolMemory, index: number): boolean {
+  const word = slots.word(index);
+  return stateOf(word) === State.CLOSING ? users.reapLast(index, generationOf(word)) : users.reap(index);
+}
+
+function hasPosts({ records, users }: PoolMemory, index: number): boolean {
+  return kindOf(records.config(index)) !== Kind.LISTENER && users.waiting(index) !== 0;
 }
 
 /**
