@@ -49,7 +49,7 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { memory } = dispatcher;
-  const { slots, records, layout, users } = memory;
+  const { slots, records, layout, users, census } = memory;
   const lost: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
@@ -59,6 +59,9 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
         lost.push(handlerOf(records.config(index)));
       if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
+      // Before the slot is anybody's again.
+      if (census.repair(index))
+        askListener(dispatcher, records.parent(index), records.parentGeneration(index));
       const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
@@ -93,7 +96,7 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, port } = dispatcher.memory;
+  const { slots, records, data, census } = dispatcher.memory;
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
   const removed = native.epollControl(set, EpollOp.DEL, index, 0, index, 0);
@@ -102,14 +105,19 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
   const parentGeneration = records.parentGeneration(index);
   giveBack(data, records.takeInput(index));
   giveBack(data, records.takeOutput(index));
+  const { starved } = census.leave(index);
   if (!ended) slots.endGeneration(index);
   if (owned && removed === 0) native.close(index);
   slots.close(index, Owner.SUPERVISOR);
   slots.free(index, Owner.SUPERVISOR);
-  if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
-    if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) dispatcher.push(parent + 1);
-  }
-  port.add(Word.REGISTERED, -1);
+  if (starved) askListener(dispatcher, parent, parentGeneration);
+}
+
+/** A listener waits for room, and there is some: lets it look again. */
+function askListener(dispatcher: PoolDispatcher, listener: number | undefined, generation: number): void {
+  if (listener === undefined) return;
+  const outcome = dispatcher.memory.slots.request(listener, generation, Flag.CONTROL);
+  if (outcome === Outcome.PUSH) dispatcher.push(listener + 1);
 }
 
 /** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */
