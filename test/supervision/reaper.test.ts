@@ -1,8 +1,8 @@
 /** What the reaper makes of the memory that a dead worker has left, over the fake kernel (G9). */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Owner, SlotWord, Word } from '../../src/slots/layout.ts';
+import { Config, Owner, SlotWord, Word } from '../../src/slots/layout.ts';
 import { Kind, Trait } from '../../src/slots/record.ts';
-import { Ready, State } from '../../src/slots/word.ts';
+import { Flag, Ready, State } from '../../src/slots/word.ts';
 import { reap } from '../../src/supervision/reaper.ts';
 import { armed, connectionFd, type FakePool, makeFakePool, rawFd, takeAll } from '../fake-pool.ts';
 
@@ -36,6 +36,26 @@ describe('a hint that died with its worker', () => {
     for (const fd of fds) expect(pool.memory.slots.state(fd)).toBe(State.ACTIVE);
     expect(pool.dispatcher.hasWork()).toBe(false);
   });
+});
+
+test('a user event whose worker died in its last handler touches no descriptor of that number', () => {
+  const small = makeFakePool({ maxFds: 4, config: { [Config.MAX_SOURCES]: 8 } });
+  const { native } = small;
+  const { memory, strands, registrar } = small.member(DEAD);
+  const source = registrar.registerSource({ ...rawFd, kind: Kind.EVENT });
+  // The pool's own descriptors come first: this is the number of the one that wakes the poller.
+  expect(source).toBe(small.wake);
+  strands.finish(source, 0, 0, false);
+  memory.slots.request(source, 0, Flag.FORCED);
+  memory.slots.claim(source, Owner.FIRST_WORKER + DEAD);
+  strands.beginEnd(source);
+  let calls = 0;
+  native.onCall = (call) => {
+    if (call === 'epollControl' || call === 'close') calls++;
+  };
+  reap(small.dispatcher, DEAD, ALIVE);
+  expect(calls).toBe(0);
+  expect(memory.slots.state(source)).toBe(State.FREE);
 });
 
 describe('a connection whose worker died while it ended', () => {
