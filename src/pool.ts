@@ -19,7 +19,7 @@ import { Dispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
-import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
+import { Config, MAIN_COUNTERS, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
 import { Flag, Ready } from './slots/word.ts';
@@ -337,7 +337,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   /** An open pool keeps the process alive while it has registrations. */
   #registrationsChanged(): void {
-    const registered = this.#memory.port.load(Word.REGISTERED);
+    const registered = this.#memory.census.registered;
     if (registered === 0) this.#ending.noteEmpty();
     if (registered > 0 || this.#ending.begun) this.#keepAlive.port1.ref();
     else this.#keepAlive.port1.unref();

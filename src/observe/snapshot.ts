@@ -68,7 +68,7 @@ export function snapshot(memory: PoolMemory): PoolStats {
     }));
   return {
     workers,
-    registered: port.load(Word.REGISTERED),
+    registered: memory.census.registered,
     ringHighWater: Math.max(...blocks.map((block) => read(block, Counter.RING_HIGH_WATER))),
     ringOverflows: port.load(Word.OVERFLOWED) >>> 0,
     staleEvents: sum(Counter.STALE),

@@ -20,7 +20,8 @@
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
- *      7 -, 8 deadline, 9 group                                             reserved
+ *      7 census      whether it is counted: 0 out, 1 moving, 2 in             owner, through slots/census.ts
+ *      8 deadline, 9 group                                                  reserved
  *     10 parent      a connection: its listener's generation               registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
@@ -153,6 +154,7 @@ export const SlotWord = {
   COOKIE_LO: 4,
   COOKIE_HI: 5,
   REASON: 6,
+  CENSUS: 7,
   PARENT_GENERATION: 10,
   LINK: 11,
   INPUT: 12,

@@ -4,7 +4,7 @@
  */
 import { Errno, type Native } from '../native/index.ts';
 import type { Strands } from '../reactor/strands.ts';
-import { SlotWord, Word } from '../slots/layout.ts';
+import { SlotWord } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { Cause, type Kind, packConfig } from '../slots/record.ts';
 import { Flag, State } from '../slots/word.ts';
@@ -98,15 +98,13 @@ export class Registrar {
   }
 
   #begin(fd: number, application: Application): number {
-    const { slots, records, port } = this.#memory;
+    const { slots, records, census } = this.#memory;
     const { handler, kind, traits, events, cookie, listener } = application;
     const generation = slots.generation(fd);
     records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
-    if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
-    if (port.add(Word.REGISTERED, 1) === 0) this.onFirst();
+    if (census.enter(fd, listener)) this.onFirst();
     const result = this.#strands.arm(fd, generation, events);
     if (result < 0) {
-      if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
       this.#strands.abandon(fd);
       return result;
     }

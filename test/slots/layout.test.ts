@@ -32,6 +32,7 @@ describe('the layout', () => {
       COOKIE_LO: 4,
       COOKIE_HI: 5,
       REASON: 6,
+      CENSUS: 7,
       PARENT_GENERATION: 10,
       LINK: 11,
       INPUT: 12,
