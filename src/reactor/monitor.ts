@@ -5,7 +5,7 @@
  *
  * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that.
  */
-import { Config, Counter, Word } from '../slots/layout.ts';
+import { Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import { type Dispatcher, type DispatcherMemory, MonitorState } from './dispatcher.ts';
 
@@ -68,7 +68,7 @@ export class Monitor {
 
   /** A hint has waited for a whole tick: wakes one worker for it. */
   wakeOne(): void {
-    const { runnable, lot, concurrency } = this.#dispatcher;
+    const { limit, lot } = this.#dispatcher;
     if (this.#isUnattended()) {
       // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that, only a thread that was
       // preempted on its way. If it lasts, a wake-up was lost.
@@ -77,9 +77,9 @@ export class Monitor {
       this.#memory.count(Counter.RESCUED);
     }
     this.#unattended = 0;
-    if (runnable.size >= concurrency) return;
+    if (!limit.hasRoom) return;
     if (lot.wakeNewest() || this.#dispatcher.kickPoller()) this.#memory.count(Counter.WAKES_SENT);
-    else if (runnable.size < Math.min(concurrency, this.#memory.config(Config.MAX_THREADS))) this.#onShort();
+    else if (limit.hasRoom) this.#onShort();
   }
 
   #isUnattended(): boolean {

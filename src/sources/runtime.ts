@@ -5,6 +5,7 @@ import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
+import type { Presence } from '../reactor/presence.ts';
 import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import { Strands } from '../reactor/strands.ts';
@@ -20,9 +21,19 @@ import { PendingHandlers } from './pending.ts';
 import { Registrar } from './registrar.ts';
 
 /** The worker that this thread is, for the functions of `wakeone/worker`. */
-export type CurrentWorker = { readonly context: WorkerContext; readonly send: (message: FromWorker) => void };
+export type CurrentWorker = {
+  readonly context: WorkerContext;
+  readonly send: (message: FromWorker) => void;
+  /** Undefined while the module is loaded and its `init` runs. */
+  readonly presence?: Presence;
+};
 
 let current: CurrentWorker | undefined;
+
+/** How this thread is present in a pool; undefined if it runs no handlers. */
+export function currentPresence(): Presence | undefined {
+  return current?.presence;
+}
 
 /** @throws ERR_WAKEONE_NO_WORKER outside of a pool's worker */
 export function currentWorker(what: string): CurrentWorker {
@@ -98,7 +109,9 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     const hooks = { onAttention: () => pending.attend(), onStop: resolve };
     const sources = [new FdSource(context), connections, listeners];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
-    new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
+    const reactor = new Reactor(task.worker, dispatcher, loop, sources, hooks);
+    current = { context, send, presence: reactor.presence };
+    reactor.start();
   });
   await module.options.dispose?.();
   task.port.close();

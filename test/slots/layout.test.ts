@@ -91,6 +91,7 @@ describe('words that several threads change', () => {
   test('are in lines of their own, unless they are touched at the same moments', () => {
     const lineOf = (at: number): number => Math.floor(at / L.LINE);
     const together = [
+      ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
       ['MONITOR', 'TICK'],
       ['OVERFLOW_NEW', 'OVERFLOW_OLD', 'OVERFLOWED', 'OVERFLOW_LOCK'],
