@@ -9,7 +9,8 @@
  *     change has come since its last look: it has its bit, and the limit was kept then.
  * L2  Nobody but enter() makes more bits unless it adds to REVIEWS after it: so who finds more bits than the limit when it
  *     looks takes out its own, by a CAS that checks the same bits, and of several that look only as many leave as must.
- * L3  A changer that vanishes before it adds to REVIEWS leaves a change that nobody looks at; the supervisor adds for it.
+ * L3  A changer that vanishes before it adds to REVIEWS leaves a change that nobody looks at; so the reaper adds after each
+ *     death of a worker, and the monitor when it starts.
  */
 import { Config, Word } from '../slots/layout.ts';
 import { BoundedSet } from '../sync/bitset.ts';

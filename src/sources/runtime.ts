@@ -8,6 +8,7 @@ import { Monitor } from '../reactor/monitor.ts';
 import type { Presence } from '../reactor/presence.ts';
 import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
+import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
@@ -123,7 +124,7 @@ export function runMonitor(task: MonitorTask): void {
   const short = (): void => {
     task.port.postMessage({ type: 'short' } satisfies FromWorker);
   };
-  new Monitor(new Dispatcher(memory, openNative()), short).run();
+  new Monitor(new Dispatcher(memory, openNative()), short, new Sleepers(memory)).run();
   task.port.close();
 }
 

@@ -14,6 +14,14 @@ import { memoryOf, nativeOf, type PoolCase, poolProgram } from './presence-world
 const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 0 : 1;
 const holds = (pool: PoolCase): void => void expectHolds(poolProgram(pool));
 
+const fails = (pool: PoolCase, limit: new (port: Port) => Limit, message: RegExp): void => {
+  class Mutant extends Dispatcher {
+    override readonly limit = new limit(this.memory.port);
+  }
+  const make: PoolCase['make'] = (port, me, given) => new Mutant(memoryOf(port, me, given), nativeOf(port));
+  expectFails(poolProgram({ ...pool, make }), message);
+};
+
 const lowered: PoolCase = { workers: 2, limits: [1], filled: 2, preemptions: 2 };
 const raised: PoolCase = {
   workers: 2,
@@ -54,15 +62,30 @@ describe('a handler that says that it blocks', () => {
   test('may vanish in it', () => holds({ ...blocking, mortal: true, preemptions: 1 }));
 });
 
-describe('the exploration finds', () => {
-  const fails = (pool: PoolCase, limit: new (port: Port) => Limit, message: RegExp): void => {
-    class Mutant extends Dispatcher {
-      override readonly limit = new limit(this.memory.port);
-    }
-    const make: PoolCase['make'] = (port, me, given) => new Mutant(memoryOf(port, me, given), nativeOf(port));
-    expectFails(poolProgram({ ...pool, make }), message);
-  };
+describe('a worker that sleeps in a handler and does not say so', () => {
+  const accused: PoolCase = { workers: 2, concurrency: 1, filled: 2, monitored: true, preemptions: 1 };
 
+  test('is replaced by the monitor', () => {
+    holds({ ...accused, accuses: 'always', dependent: true });
+    holds({ ...accused, accuses: 'always', dependent: true, filled: 1, events: 1 });
+  });
+
+  test('and one that does not sleep loses nothing by being taken for it', () => {
+    holds({ ...accused, accuses: 'once', ticks: 1, preemptions: 2 });
+    holds({ ...accused, workers: 3, accuses: 'once', ticks: 1 });
+  });
+
+  test('needs to be told that its bit is gone', () => {
+    class Silent extends Limit {
+      override revoke(worker: number): void {
+        this.runnable.leave(worker);
+      }
+    }
+    fails({ ...accused, accuses: 'once', ticks: 1 }, Silent, /without a bit/);
+  });
+});
+
+describe('the exploration finds', () => {
   test('a place that is free and that nobody is woken for', () => {
     class Silent extends Dispatcher {
       override wakeIfWork(): void {}

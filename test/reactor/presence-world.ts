@@ -30,7 +30,8 @@ const STARTED = layout.length + 2;
 const GATE = layout.length + 3;
 /** Set when the limit has been set for the last time, or a worker has come back: from then on it holds for whoever looks. */
 const CHANGED = layout.length + 4;
-const EVENT_FDS = layout.length + 5;
+const ACCUSED = layout.length + 5;
+const EVENT_FDS = layout.length + 6;
 /** The kernel's word: events that are ready, and whether the wake-up descriptor was written. */
 const WAKE = 256;
 const WAKE_FD = 1000;
@@ -54,6 +55,8 @@ export type PoolCase = {
   readonly dependent?: boolean;
   /** Each handler says that it blocks. */
   readonly blocks?: boolean;
+  /** The monitor takes all that are runnable for asleep, rightly or not: whenever it asks, or once. */
+  readonly accuses?: 'always' | 'once';
   /** Limits that the app sets, one after the other. */
   readonly limits?: readonly number[];
   /** Seeded bugs. */
@@ -187,8 +190,11 @@ function workerBody(id: number, pool: PoolCase): Body {
     presence.found();
     if (dispatcher.isPollHint(hint)) poll(port, dispatcher, presence, hint);
     else {
-      if (changed)
-        self.check(popcount(port.load(Word.RUNNABLE)) <= lastLimit(pool), 'more run than may (G7)');
+      if (changed) {
+        const bits = port.load(Word.RUNNABLE);
+        self.check(popcount(bits) <= lastLimit(pool), 'more run than may (G7)');
+        if (pool.accuses !== 'always') self.check((bits & (1 << id)) !== 0, 'it takes a hint without a bit');
+      }
       handle(port, pool, presence);
     }
     return next();
@@ -228,10 +234,16 @@ function poll(port: VirtualPort, dispatcher: Dispatcher, presence: Presence, hin
 function monitorBody(pool: PoolCase): Body {
   return (port) => {
     const dispatcher = (pool.make ?? realDispatcher)(port, Owner.SUPERVISOR, pool);
-    const monitor = new Monitor(dispatcher, () => undefined);
+    let accused = false;
+    const sleepers = (bits: number): number => {
+      accused = pool.accuses === 'always' || (pool.accuses === 'once' && port.exchange(ACCUSED, 1) === 0);
+      return accused ? bits : 0;
+    };
+    const monitor = new Monitor(dispatcher, () => undefined, { tick: () => undefined, sleepers });
     if (port.load(Word.MONITOR) === MonitorState.AWAKE) port.wait(Word.MONITOR, MonitorState.AWAKE, 1);
     if (dispatcher.hasWork()) monitor.wakeOne();
     else monitor.rest();
+    if (accused) port.store(CHANGED, 1);
     return again();
   };
 }
@@ -245,6 +257,7 @@ function reaperBody(pool: PoolCase): Body {
     else dispatcher.wakePoller();
     dispatcher.lot.reap(0, ((1 << pool.workers) - 1) & ~1);
     dispatcher.runnable.leave(0);
+    dispatcher.limit.askForReview();
     dispatcher.stopSearching();
     dispatcher.wakeForWork();
     dispatcher.startMonitor();
@@ -265,6 +278,7 @@ function checkEnd(view: View, pool: PoolCase): void {
     const unattended =
       dispatcher.runnable.bits === 0 && dispatcher.pollerWaits && view.word(Word.SEARCHER) === 0;
     expect(unattended, 'a wake-up was lost that no policy had put off').toBe(false);
+    if (pool.accuses === 'always') expect(nextTickWakes(view, pool), 'the next tick wakes nobody').toBe(true);
   }
   if (pool.mortal === true || waits) return;
   expect(view.word(HANDLED) + ready, 'a hint was lost').toBe(
@@ -273,6 +287,15 @@ function checkEnd(view: View, pool: PoolCase): void {
   expect(ready, 'the kernel has events and nobody asks it').toBe(0);
   expect(view.word(Word.SEARCHER), 'nobody searches any more').toBe(0);
   expect(view.word(Word.RUNNABLE), 'who sleeps is not runnable').toBe(0);
+}
+
+function nextTickWakes({ port }: View, pool: PoolCase): boolean {
+  const dispatcher = realDispatcher(port, Owner.SUPERVISOR, pool);
+  const sleep = (): string => `${dispatcher.lot.parkedBits} ${dispatcher.pollerWaits}`;
+  const before = sleep();
+  const sleepers = (bits: number): number => bits;
+  new Monitor(dispatcher, () => undefined, { tick: () => undefined, sleepers }).wakeOne();
+  return sleep() !== before;
 }
 
 function nameOf(at: number): string {
