@@ -9,13 +9,14 @@ import {
   checkNames,
   checkTimeout,
   flag,
+  integer,
   invalid,
   type PoolOptions,
   resolveOptions,
   type ResolvedOptions,
 } from './options.ts';
 import { PoolEnd } from './pool-end.ts';
-import { Dispatcher } from './reactor/dispatcher.ts';
+import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
@@ -71,6 +72,7 @@ const DEFAULT_CLOSE_MS = 30_000;
 export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #memory: PoolMemory;
   readonly #native: Native;
+  readonly #dispatcher: PoolDispatcher;
   readonly #strands: Strands;
   readonly #registrar: Registrar;
   readonly #descriptors: Descriptors;
@@ -109,7 +111,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       this.#descriptors.close();
       throw error;
     }
-    const dispatcher = new Dispatcher(this.#memory, native);
+    const dispatcher: PoolDispatcher = new Dispatcher(this.#memory, native);
+    this.#dispatcher = dispatcher;
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
     const changed = (): void => this.#registrationsChanged();
@@ -212,6 +215,26 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /** Counters and states, read from shared memory: no worker is asked. Main thread; also after close. */
   stats(): PoolStats {
     return snapshot(this.#memory);
+  }
+
+  /**
+   * Most workers that may run handlers at once, from 1 to `maxThreads`. Main thread. Raised, it lets waiting workers in at
+   * once; lowered, each worker that is over it stops before its next event, handlers that run are not interrupted. Workers
+   * inside of `blocking()` do not count, and are over the limit for a moment when they come back. No effect once the pool
+   * has ended.
+   * @throws ERR_WAKEONE_INVALID_OPTION; then nothing has changed
+   */
+  get concurrency(): number {
+    return this.#dispatcher.limit.concurrency;
+  }
+
+  set concurrency(most: number) {
+    const expected = (): never => {
+      throw invalid('concurrency', 'an integer', most);
+    };
+    this.#dispatcher.setConcurrency(
+      integer('concurrency', most, 1, this.#memory.config(Config.MAX_THREADS), expected),
+    );
   }
 
   /** Whether the pool takes registrations. */

@@ -43,6 +43,7 @@ export type ReactorHooks = {
 
 export class Reactor {
   readonly loop: LoopTurns;
+  readonly presence: Presence;
   readonly #worker: number;
   readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
@@ -50,7 +51,6 @@ export class Reactor {
   readonly #sources: readonly Source[];
   readonly #hooks: ReactorHooks;
   readonly #line: number;
-  readonly #presence: Presence;
   readonly #turn = (): void => {
     this.#run();
   };
@@ -76,7 +76,7 @@ export class Reactor {
     this.#line = this.#memory.layout.worker(worker);
     this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
     this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
-    this.#presence = new Presence(dispatcher, worker);
+    this.presence = new Presence(dispatcher, worker);
   }
 
   /** Starts the loop; it runs until the pool is stopped. */
@@ -97,7 +97,7 @@ export class Reactor {
         return;
       }
       if (words[calledAt] !== 0) this.#hooks.onAttention();
-      if (!this.#presence.becomeRunnable()) {
+      if (!this.presence.becomeRunnable()) {
         if (this.#park() === Wait.YIELD) break;
         continue;
       }
@@ -106,7 +106,7 @@ export class Reactor {
         if (this.#park() === Wait.YIELD) break;
         continue;
       }
-      this.#presence.found();
+      this.presence.found();
       if (this.#dispatcher.isPollHint(hint)) {
         if (this.#poll(hint) === Wait.YIELD) break;
       } else {
@@ -147,7 +147,7 @@ export class Reactor {
     const open = this.loop.open;
     let result: Wait = Wait.LOOK;
     let timeoutMs = open ? 0 : -1;
-    if (this.#presence.announceWait()) {
+    if (this.presence.announceWait()) {
       timeoutMs = 0;
     } else {
       this.#setPhase(WorkerPhase.POLLING);
@@ -155,9 +155,9 @@ export class Reactor {
     }
     const count = this.#poller.wait(timeoutMs);
     // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.
-    this.#presence.endWait();
+    this.presence.endWait();
     this.#setPhase(WorkerPhase.RUNNING);
-    this.#presence.becomeRunnable();
+    this.presence.becomeRunnable();
     this.#delivered(this.#poller.deliverBatch(count));
     return result;
   }
@@ -165,15 +165,15 @@ export class Reactor {
   /** Puts the poll hint back behind the hints of the batch, and shares the work if there is enough of it. */
   #delivered(pushed: number): void {
     this.#dispatcher.releasePoll();
-    if (pushed > 0) this.#presence.share();
+    if (pushed > 0) this.presence.share();
   }
 
   #park(): Wait {
-    this.#presence.stopSearching();
+    this.presence.stopSearching();
     if (this.loop.owesTurnBeforeWait()) return Wait.YIELD;
     const open = this.loop.open;
     let result: Wait = Wait.LOOK;
-    if (!this.#presence.announcePark(open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX)) {
+    if (!this.presence.announcePark(open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX)) {
       this.#memory.count(Counter.PARKS);
       this.#setPhase(WorkerPhase.PARKED);
       if (open) {
@@ -183,7 +183,7 @@ export class Reactor {
       }
       this.#setPhase(WorkerPhase.RUNNING);
     }
-    this.#presence.endPark();
+    this.presence.endPark();
     return result;
   }
 
@@ -206,10 +206,10 @@ export class Reactor {
   #isForgotten(): boolean {
     const { lot, runnable } = this.#dispatcher;
     const head = this.#memory.ring.headPosition;
-    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.#presence.hasReason();
+    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.presence.hasReason();
     if (!unnoticed || runnable.bits !== 0 || this.#memory.port.load(Word.SEARCHER) !== 0) return false;
     return (
-      this.#dispatcher.pollerWaits && this.#presence.hasReason() && this.#memory.ring.headPosition === head
+      this.#dispatcher.pollerWaits && this.presence.hasReason() && this.#memory.ring.headPosition === head
     );
   }
 
@@ -218,8 +218,8 @@ export class Reactor {
   }
 
   #stop(): void {
-    this.#presence.leaveRunnable();
-    this.#presence.stopSearching();
+    this.presence.leaveRunnable();
+    this.presence.stopSearching();
     if (this.#dispatcher.pollHolder === this.#memory.me) this.#dispatcher.releasePoll();
     this.#setPhase(WorkerPhase.STOPPED);
     this.#hooks.onStop();

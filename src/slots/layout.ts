@@ -67,8 +67,10 @@ export const POLL_HINTS = 8;
 
 /** Hot words: each begins a line (a multiple of 16), beside it only what is touched at the same moments. */
 export const Word = {
-  /** Phase of the pool. Written by the app's thread, read by everybody. */
+  /** Phase of the pool, written by the app's thread; beside it how often the runnable workers were asked to look at the limit
+   *  again. Both change rarely and are read, plainly, before each hint. */
   PHASE: 16,
+  REVIEWS: 17,
   RING_HEAD: 32,
   RING_TAIL: 48,
   /** Bitmap of parked workers; the clock of their stamps beside it is touched at the same moments. */

@@ -5,6 +5,7 @@ import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
+import type { Presence } from '../reactor/presence.ts';
 import {
   type FromWorker,
   type HandlerEntry,
@@ -13,6 +14,7 @@ import {
   type ReactorTask,
 } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
+import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
@@ -29,9 +31,19 @@ import { Registrar } from './registrar.ts';
 const PRINT_MS = 500;
 
 /** The worker that this thread is, for the functions of `wakeone/worker`. */
-export type CurrentWorker = { readonly context: WorkerContext; readonly send: (message: FromWorker) => void };
+export type CurrentWorker = {
+  readonly context: WorkerContext;
+  readonly send: (message: FromWorker) => void;
+  /** Undefined while the module is loaded and its `init` runs. */
+  readonly presence?: Presence;
+};
 
 let current: CurrentWorker | undefined;
+
+/** How this thread is present in a pool; undefined if it runs no handlers. */
+export function currentPresence(): Presence | undefined {
+  return current?.presence;
+}
 
 /** @throws ERR_WAKEONE_NO_WORKER outside of a pool's worker */
 export function currentWorker(what: string): CurrentWorker {
@@ -114,7 +126,9 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM.
     const sources = [functions, connections, listeners, functions, functions];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
-    new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
+    const reactor = new Reactor(task.worker, dispatcher, loop, sources, hooks);
+    current = { context, send, presence: reactor.presence };
+    reactor.start();
   });
   await module.options.dispose?.();
   await Promise.all([process.stdout, process.stderr].map(printed));
@@ -129,7 +143,7 @@ export function runMonitor(task: MonitorTask): void {
   };
   const dispatcher = new Dispatcher(memory, openNative());
   noteLoaded(task);
-  new Monitor(dispatcher, short).run();
+  new Monitor(dispatcher, short, new Sleepers(memory)).run();
   task.port.close();
 }
 

@@ -44,6 +44,8 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
+  // It may have died between a change of the runnable ones and asking the others to look.
+  dispatcher.limit.askForReview();
   // It may have been the one that looks for work, or have died between choosing somebody and waking it.
   dispatcher.stopSearching();
   dispatcher.wakeForWork();

@@ -94,6 +94,7 @@ describe('words that several threads change', () => {
   test('are in lines of their own, unless they are touched at the same moments', () => {
     const lineOf = (at: number): number => Math.floor(at / L.LINE);
     const together = [
+      ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
       ['MONITOR', 'TICK'],
       ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],

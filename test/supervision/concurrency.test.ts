@@ -1,0 +1,164 @@
+/**
+ * The limit on runnable workers, and handlers that block: how many handlers run at once, who takes over, which threads sleep
+ * on. Scenarios 65, 66, 67.
+ */
+import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createPool } from 'wakeone';
+import { blocking } from 'wakeone/worker';
+import { describe, expect, it } from 'vitest';
+import { openClient } from '../servers/client.ts';
+import { guardPools, listen, STRESS } from '../servers/pools.ts';
+import { type Limits, Load, median, openLimits, Shared } from './limits-world.ts';
+
+guardPools();
+
+const ROUNDS = STRESS ? 200 : 15;
+
+/** Threads that the kernel runs, or would run if it had a CPU. */
+function runningNow(threads: readonly number[]): number {
+  const states = threads.map((tid) => {
+    const stat = readFileSync(`/proc/self/task/${tid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2);
+  });
+  return states.filter((state) => state === 'R').length;
+}
+
+describe('eight workers of which two may run', () => {
+  it('run no more than two handlers at once, and the ones at the bottom sleep on', async () => {
+    const limits = await openLimits({ minThreads: 8, concurrency: 2 });
+    const before = limits.activity().map((thread) => thread?.ticks);
+    const load = await Load.begin(limits, 'spins', 16);
+    const seen: number[] = [];
+    const threads = limits.threads.filter((tid) => tid !== 0);
+    expect(threads.length).toBe(8);
+    while (limits.read(Shared.STARTED) < (STRESS ? 20_000 : 2000)) {
+      seen.push(runningNow(threads));
+      await nextTurn();
+    }
+    await load.stop();
+    expect(limits.read(Shared.MOST)).toBe(2);
+    expect(limits.read(Shared.OVER)).toBe(0);
+    // From outside a worker that is falling asleep or waking up is seen too.
+    const over = seen.filter((running) => running > 2).length;
+    expect(over / seen.length, `${over} of ${seen.length} looks`).toBeLessThan(0.1);
+    const used = limits.activity().map((thread, worker) => (thread?.ticks ?? 0) - (before[worker] ?? 0));
+    expect(used.slice(0, 8).filter((ticks) => ticks === 0).length, used.join()).toBeGreaterThanOrEqual(3);
+  });
+
+  it('are over the limit only where one comes back, and not for long', async () => {
+    const limits = await openLimits({ minThreads: 8, concurrency: 2 });
+    const pauses = await Load.begin(limits, 'pauses', 16);
+    await limits.reaches(Shared.STARTED, STRESS ? 10_000 : 1000, 'handlers');
+    await pauses.stop();
+    // More than two were under way: while one sleeps, another is let in. None was let in beside two that ran, but for those
+    // that came back between the look at the limit and the start of the handler.
+    expect(limits.read(Shared.OVER) / limits.read(Shared.STARTED)).toBeLessThan(0.15);
+    limits.write(Shared.MOST, 0);
+    limits.write(Shared.OVER, 0);
+    const spins = await Load.begin(limits, 'spins', 16);
+    const started = limits.read(Shared.STARTED);
+    await limits.reaches(Shared.STARTED, started + 500, 'handlers');
+    await spins.stop();
+    expect(limits.read(Shared.MOST)).toBe(2);
+    expect(limits.read(Shared.OVER)).toBe(0);
+  });
+});
+
+describe('a worker that blocks while work waits', () => {
+  /** One worker may run. It blocks, and the time until a spare handles the other request is measured. */
+  async function takeOvers(limits: Limits, handler: string): Promise<number[]> {
+    const blocked = await openClient(await listen(limits.pool, handler));
+    const other = await openClient(await listen(limits.pool, 'spins'));
+    const times: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const at of [Shared.GATE, Shared.BEGUN, Shared.SENT, Shared.BLOCKED]) limits.write(at, 0);
+      const started = limits.read(Shared.STARTED);
+      blocked.write('b');
+      await limits.reaches(Shared.BEGUN, 1, 'the handler begins');
+      other.write('o');
+      limits.write(Shared.SENT, 1);
+      await limits.reaches(Shared.BLOCKED, 1, 'the handler blocks');
+      await limits.reaches(Shared.STARTED, started + 1, 'a spare takes over');
+      expect((await other.read(1)).toString()).toBe('o');
+      times.push(limits.takeOverMs);
+      limits.write(Shared.GATE, 1);
+      expect((await blocked.read(1)).toString()).toBe('b');
+    }
+    return times;
+  }
+
+  it('lets a spare in at once if it says so', async () => {
+    const times = await takeOvers(await openLimits({ minThreads: 2, concurrency: 1 }), 'declares');
+    expect(Math.min(...times), times.join()).toBeLessThan(1);
+    expect(median(times), times.join()).toBeLessThan(5);
+  });
+
+  it('is found by the kernel state of its thread if it does not say so', async () => {
+    const times = await takeOvers(await openLimits({ minThreads: 2, concurrency: 1 }), 'blocks');
+    // Two ticks and a wake-up on a machine that has a CPU for each of them; this one may be busy.
+    expect(Math.min(...times), times.join()).toBeLessThan(5);
+    expect(median(times), times.join()).toBeLessThan(15);
+  });
+});
+
+it('blocking() hands on what the function returns and throws, and takes no promises', async () => {
+  const { pool } = await openLimits({ minThreads: 1 });
+  const client = await openClient(await listen(pool, 'rules'));
+  client.write('?');
+  expect(JSON.parse((await client.rest()).toString())).toEqual([
+    'value',
+    'RangeError mine',
+    'nested',
+    'TypeError ERR_WAKEONE_INVALID_ARGUMENT',
+    'TypeError ERR_WAKEONE_INVALID_ARGUMENT',
+    'TypeError ERR_WAKEONE_INVALID_ARGUMENT',
+  ]);
+});
+
+it('blocking() outside of a worker calls the function', () => {
+  expect(blocking(() => 7)).toBe(7);
+  expect(() => blocking(undefined as never)).toThrow(
+    expect.objectContaining({ code: 'ERR_WAKEONE_INVALID_ARGUMENT' }),
+  );
+});
+
+describe('a limit that is changed while the pool runs', () => {
+  it('lets more in when it is raised, and fewer when it is lowered', async () => {
+    const limits = await openLimits({ minThreads: 4, concurrency: 1 });
+    limits.write(Shared.SPIN_US, 1000);
+    const load = await Load.begin(limits, 'spins', 8);
+    for (const limit of STRESS ? [1, 4, 2, 3, 1, 4, 1] : [1, 4, 2, 1]) {
+      limits.pool.concurrency = limit;
+      expect(limits.pool.concurrency).toBe(limit);
+      limits.write(Shared.LIMIT, 4);
+      // Handlers that ran when it was set have ended when each of the others has had several turns.
+      await limits.reaches(Shared.STARTED, limits.read(Shared.STARTED) + 40, 'handlers');
+      limits.write(Shared.LIMIT, limit);
+      limits.write(Shared.OVER, 0);
+      limits.write(Shared.MOST, 0);
+      await limits.reaches(Shared.MOST, limit, `${limit} handlers at once`);
+      await limits.reaches(Shared.STARTED, limits.read(Shared.STARTED) + 100, 'handlers');
+      expect(limits.read(Shared.MOST)).toBe(limit);
+      expect(limits.read(Shared.OVER)).toBe(0);
+    }
+    await load.stop();
+  });
+
+  it('takes integers from 1 to the number of threads only', async () => {
+    const { pool } = await openLimits({ minThreads: 4, concurrency: 2 });
+    for (const wrong of [0, -1, 5, 1.5, Number.NaN, '2', undefined, null]) {
+      expect(() => {
+        pool.concurrency = wrong as number;
+      }, String(wrong)).toThrow(expect.objectContaining({ code: 'ERR_WAKEONE_INVALID_OPTION' }));
+      expect(pool.concurrency).toBe(2);
+    }
+  });
+
+  it.each([0, 33, 1.5, Number.NaN])('cannot begin at %s', async (concurrency) => {
+    const handlers = new URL('handlers/limits.mjs', import.meta.url);
+    await expect(createPool({ handlers, concurrency })).rejects.toMatchObject({
+      code: 'ERR_WAKEONE_INVALID_OPTION',
+    });
+  });
+});
