@@ -7,12 +7,12 @@ import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
 import type { Presence } from '../reactor/presence.ts';
 import type { FromWorker, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
-import { Reactor } from '../reactor/reactor.ts';
+import { End, Reactor } from '../reactor/reactor.ts';
 import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
-import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
-import { attachMemory } from '../slots/memory.ts';
+import { Config, MAIN_COUNTERS, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
+import { attachMemory, type PoolMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
 import { makeScratch, type WorkerContext } from './context.ts';
 import { FdSource } from './fd-source.ts';
@@ -28,6 +28,9 @@ export type CurrentWorker = {
   /** Undefined while the module is loaded and its `init` runs. */
   readonly presence?: Presence;
 };
+
+/** Shortest time between two requests of the monitor for a thread more. */
+const TELL_AGAIN_MS = 10;
 
 let current: CurrentWorker | undefined;
 
@@ -106,26 +109,58 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const listeners = new ListenerSource(context, connections, (fd, errno) => {
     send({ type: 'starved', fd, errno });
   });
-  await new Promise<void>((resolve) => {
-    const hooks = { onAttention: () => pending.attend(), onStop: resolve };
+  const end = await new Promise<End>((resolve) => {
+    const hooks = { onAttention: () => pending.attend(), onEnd: resolve };
     const sources = [new FdSource(context), connections, listeners];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
     const reactor = new Reactor(task.worker, dispatcher, loop, sources, hooks);
     current = { context, send, presence: reactor.presence };
     reactor.start();
   });
+  if (end === End.RETIRED) return leave(module, memory, task.worker, report);
   await module.options.dispose?.();
   task.port.close();
+}
+
+/** The end of a worker that retires. Its task does not return: its thread would be given to another worker of the pool. */
+async function leave(
+  module: HandlerModule,
+  memory: PoolMemory,
+  worker: number,
+  report: WorkerContext['report'],
+): Promise<void> {
+  try {
+    await module.options.dispose?.();
+  } catch (error) {
+    report(error, 'dispose', -1);
+  }
+  // What it has printed is on its way after a turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  memory.port.store(memory.layout.worker(worker) + WorkerWord.RETIRE, RetireState.LEFT);
+  process.exit(0);
 }
 
 /** Runs the monitor until the pool stops. It blocks its thread. */
 export function runMonitor(task: MonitorTask): void {
   const memory = attachMemory(task.buffers, Owner.SUPERVISOR, MAIN_COUNTERS + 1);
+  let toldAt = -Infinity;
   const short = (): void => {
+    const now = performance.now();
+    if (now - toldAt < TELL_AGAIN_MS || !hasVacancy(memory)) return;
+    toldAt = now;
     task.port.postMessage({ type: 'short' } satisfies FromWorker);
   };
   new Monitor(new Dispatcher(memory, openNative()), short, new Sleepers(memory)).run();
   task.port.close();
+}
+
+/** Whether a thread more could help: there may be one, and none is on its way. */
+function hasVacancy({ words, layout }: PoolMemory): boolean {
+  const phases = Array.from(
+    { length: words[Config.MAX_THREADS] ?? 0 },
+    (_, worker) => words[layout.worker(worker) + WorkerWord.PHASE],
+  );
+  return phases.includes(WorkerPhase.ABSENT) && !phases.includes(WorkerPhase.STARTING);
 }
 
 async function loadHandlers(url: string): Promise<HandlerModule> {
