@@ -94,7 +94,10 @@ export class Monitor {
   #relieve(): void {
     const { limit, runnable } = this.#dispatcher;
     let rest = this.#watch.sleepers(runnable.bits);
-    for (; rest !== 0; rest &= rest - 1) limit.revoke(31 - Math.clz32(rest & -rest));
+    for (; rest !== 0; rest &= rest - 1) {
+      limit.revoke(31 - Math.clz32(rest & -rest));
+      this.#memory.count(Counter.BLOCKED);
+    }
   }
 
   #isUnattended(): boolean {

@@ -8,7 +8,7 @@
  *      │ └─over the limit, or its bit was taken while it slept: becomeRunnable says no───▲
  *      └──goAway──▶ (look for those who wait for a place) ──▶ blocks in a handler ──comeBack──▶ runnable, perhaps over the limit
  */
-import { Config, Counter, WorkerWord, Word } from '../slots/layout.ts';
+import { Config, Counter, RetireState, WorkerWord, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
@@ -29,6 +29,7 @@ export class Presence {
   readonly #limit: Limit;
   readonly #memory: DispatcherMemory;
   readonly #calledAt: number;
+  readonly #retireAt: number;
   readonly #wakeAtHints: number;
   #runnable: boolean;
   #searching: boolean;
@@ -46,6 +47,7 @@ export class Presence {
     this.#limit = dispatcher.limit;
     this.#memory = dispatcher.memory;
     this.#calledAt = this.#memory.layout.worker(worker) + WorkerWord.ATTENTION;
+    this.#retireAt = this.#memory.layout.worker(worker) + WorkerWord.RETIRE;
     this.#wakeAtHints = this.#memory.config(Config.WAKE_AT_HINTS);
   }
 
@@ -136,6 +138,23 @@ export class Presence {
     if (!this.#dispatcher.lot.settle(this.#worker)) return;
     this.#searching = true;
     this.#memory.count(Counter.WAKES);
+  }
+
+  /**
+   * Whether it retires, after a park: it was asked to, and nothing needs it. It is in no set then, and must do nothing more than
+   * to end its thread.
+   */
+  retires(): boolean {
+    const { port } = this.#memory;
+    if (port.load(this.#retireAt) !== RetireState.ASKED) return false;
+    // It may have been woken for work at the same time: not the one that searches any more, it looks (D1).
+    this.stopSearching();
+    if (!this.hasReason())
+      return (
+        port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.AGREED) === RetireState.ASKED
+      );
+    port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.NONE);
+    return false;
   }
 
   /** Announces a wait in the kernel, as holder of the poll hint. True if there is a reason not to wait. */

@@ -31,14 +31,20 @@ const Wait = {
   LOOK: 0,
   /** Give the event loop its turn. */
   YIELD: 1,
+  /** Leave the pool. */
+  RETIRE: 2,
 } as const;
 type Wait = (typeof Wait)[keyof typeof Wait];
+
+/** Why a worker's loop has ended. */
+export const End = { POOL_STOPPED: 0, RETIRED: 1 } as const;
+export type End = (typeof End)[keyof typeof End];
 
 export type ReactorHooks = {
   /** Somebody asks this worker to look at its pending handlers. */
   readonly onAttention: () => void;
   /** The loop has ended. */
-  readonly onStop: () => void;
+  readonly onEnd: (end: End) => void;
 };
 
 export class Reactor {
@@ -97,14 +103,13 @@ export class Reactor {
         return;
       }
       if (words[calledAt] !== 0) this.#hooks.onAttention();
-      if (!this.presence.becomeRunnable()) {
-        if (this.#park() === Wait.YIELD) break;
-        continue;
-      }
-      const hint = this.#dispatcher.take();
+      const hint = this.presence.becomeRunnable() ? this.#dispatcher.take() : 0;
       if (hint === 0) {
-        if (this.#park() === Wait.YIELD) break;
-        continue;
+        const wait = this.#park();
+        if (wait === Wait.LOOK) continue;
+        if (wait === Wait.YIELD) break;
+        this.#end(End.RETIRED);
+        return;
       }
       this.presence.found();
       if (this.#dispatcher.isPollHint(hint)) {
@@ -184,7 +189,7 @@ export class Reactor {
       this.#setPhase(WorkerPhase.RUNNING);
     }
     this.presence.endPark();
-    return result;
+    return !open && this.presence.retires() ? Wait.RETIRE : result;
   }
 
   #sleep(): void {
@@ -221,7 +226,11 @@ export class Reactor {
     this.presence.leaveRunnable();
     this.presence.stopSearching();
     if (this.#dispatcher.pollHolder === this.#memory.me) this.#dispatcher.releasePoll();
+    this.#end(End.POOL_STOPPED);
+  }
+
+  #end(end: End): void {
     this.#setPhase(WorkerPhase.STOPPED);
-    this.#hooks.onStop();
+    this.#hooks.onEnd(end);
   }
 }

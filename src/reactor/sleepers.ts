@@ -7,7 +7,9 @@
  * S2  The kernel's word for a thread that does not want a CPU is the state in /proc/self/task/TID/stat: S (sleeps, on whatever),
  *     D (waits for a disk). A thread that waits for a CPU is R, however long. CPU time and the number of switches tell less:
  *     those of a thread that runs are brought up to date a few times in ten milliseconds only.
- * S3  Twice asleep, a tick apart, without progress: once could be the garbage collector, or a lock inside of libc.
+ * S3  Twice asleep, a tick apart, without progress: once could be the garbage collector, or a lock inside of the runtime. (On a
+ *     machine with many more busy threads than CPUs the holder of such a lock may be without a CPU for longer; then the
+ *     worker is blocked indeed, if not by its handler.)
  * S4  Who is taken for blocked by mistake loses its bit and asks for it again before its next hint (limit.ts): a mistake
  *     costs a wake-up, and a worker too many for the rest of a turn.
  */

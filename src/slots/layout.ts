@@ -125,7 +125,13 @@ export const WorkerWord = {
   PARK_SET: 7,
   /** Node's id of the thread that has attached itself as this worker, 0 while none has. */
   THREAD: 8,
+  /** RetireState. */
+  RETIRE: 9,
 } as const;
+
+/** ASKED by the app's thread, the rest by the worker: it will run nothing any more, and its thread is about to end. */
+export const RetireState = { NONE: 0, ASKED: 1, AGREED: 2, LEFT: 3 } as const;
+export type RetireState = (typeof RetireState)[keyof typeof RetireState];
 
 export const WorkerPhase = { ABSENT: 0, STARTING: 1, RUNNING: 2, PARKED: 3, POLLING: 4, STOPPED: 5 } as const;
 export type WorkerPhase = (typeof WorkerPhase)[keyof typeof WorkerPhase];
@@ -145,6 +151,7 @@ export const Counter = {
   RING_HIGH_WATER: 10,
   ACCEPTED: 11,
   WAKES_SENT: 12,
+  BLOCKED: 13,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 

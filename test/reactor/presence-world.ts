@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { Dispatcher, type DispatcherMemory, MonitorState } from '../../src/reactor/dispatcher.ts';
 import { Monitor } from '../../src/reactor/monitor.ts';
 import { Presence, type Standing } from '../../src/reactor/presence.ts';
+import { askToRetire } from '../../src/reactor/retire.ts';
 import { Config, Layout, Owner, WorkerWord, Word } from '../../src/slots/layout.ts';
 import { popcount } from '../../src/sync/bitset.ts';
 import { ParkState } from '../../src/sync/parking.ts';
@@ -57,6 +58,8 @@ export type PoolCase = {
   readonly blocks?: boolean;
   /** The monitor takes all that are runnable for asleep, rightly or not: whenever it asks, or once. */
   readonly accuses?: 'always' | 'once';
+  /** Workers that are asked to retire, one after the other. */
+  readonly retires?: readonly number[];
   /** Limits that the app sets, one after the other. */
   readonly limits?: readonly number[];
   /** Seeded bugs. */
@@ -122,7 +125,14 @@ export function poolProgram(pool: PoolCase): Program {
       name: 'kernel',
       body: repeat(events, (port) => void port.update(KERNEL, (word) => word + 1)),
     });
-  const { limits = [] } = pool;
+  const { limits = [], retires = [] } = pool;
+  if (retires.length > 0)
+    threads.push({
+      name: 'retirer',
+      body: repeat(retires.length, (port, round) =>
+        askToRetire(make(port, Owner.MAIN, pool), retires[round] ?? 0),
+      ),
+    });
   if (limits.length > 0)
     threads.push({
       name: 'app',
@@ -160,9 +170,9 @@ export function poolProgram(pool: PoolCase): Program {
 }
 
 const repeat =
-  (times: number, act: (port: VirtualPort) => void): Body =>
+  (times: number, act: (port: VirtualPort, round: number) => void): Body =>
   (port, self) => {
-    act(port);
+    act(port, self.round);
     return self.round + 1 < times ? again(self.round + 1) : undefined;
   };
 
@@ -185,7 +195,7 @@ function workerBody(id: number, pool: PoolCase): Body {
       presence.stopSearching();
       if (!presence.announcePark(ParkState.SLEEPS_FUTEX)) dispatcher.lot.sleep(id);
       presence.endPark();
-      return next();
+      return pool.retires !== undefined && presence.retires() ? undefined : next();
     }
     presence.found();
     if (dispatcher.isPollHint(hint)) poll(port, dispatcher, presence, hint);

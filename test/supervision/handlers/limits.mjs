@@ -1,4 +1,5 @@
 // Handlers that run, block, and say how many of them run at once.
+import { execFileSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { blocking, defineHandlers, workerId } from 'wakeone/worker';
 
@@ -103,6 +104,13 @@ export default defineHandlers(
     blocks: {
       data(connection) {
         block(pass);
+        connection.write(connection.read());
+      },
+    },
+    /** Waits for a program. */
+    runs: {
+      data(connection) {
+        block(() => execFileSync('sleep', ['1']));
         connection.write(connection.read());
       },
     },
