@@ -85,6 +85,12 @@ export class Strands {
 
   /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
   posted(index: number, generation: number): void {
+    // Most posts come while one before them still waits for its turn.
+    if (this.#memory.slots.isAsked(index, generation, Flag.USER)) return;
+    this.#askForPosts(index, generation);
+  }
+
+  #askForPosts(index: number, generation: number): void {
     const { slots, me } = this.#memory;
     if (slots.request(index, generation, Flag.USER) !== Outcome.PUSH) return;
     if (me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
