@@ -26,6 +26,11 @@ import { type CloseReason, reasonFrom } from './reason.ts';
 /** Delivered once for each edge, never repeated for being still true. */
 const CONDITIONS = Ready.ERR | Ready.HUP | Ready.RDHUP;
 
+/** How long a turn goes on with posts that count. */
+const TURN_MS = 1;
+/** Whether to look at the clock after so many units: at once for slow handlers, seldom for fast ones. */
+const isLook = (unit: number): boolean => (unit & (unit < 16 ? unit - 1 : 15)) === 0;
+
 export class FdSource implements Source {
   readonly #context: WorkerContext;
 
@@ -62,14 +67,40 @@ export class FdSource implements Source {
     }
     const delivery = this.#deliveryOf(index, asked, events, undefined, value);
     delivery.left = bits & ~CONDITIONS;
+    if (value !== 0 && mergeOf(config) === Merge.COUNT) {
+      this.#units(index, delivery);
+      return;
+    }
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
     if ((config & Trait.MANUAL) !== 0) memory.records.askDisabled(index, delivery.generation, true);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => this.#after(event, delivery));
   }
 
+  /**
+   * Posts that count: a call for each, and several calls in a turn, since a turn costs more than a call. Each unit is taken
+   * by itself: a worker that dies loses one. Ends when the time of a turn is over, or something else is asked.
+   */
+  #units(index: number, delivery: Delivery): void {
+    const { users, slots } = this.#context.memory;
+    const began = performance.now();
+    for (let unit = 1; ; unit++) {
+      const event = new FdEvent(delivery);
+      if (!this.#invoke(event, delivery)) return;
+      FdEvent.revoke(event);
+      if (delivery.teardown !== undefined || (slots.waitingFlags(index) & ~Flag.USER) !== 0) break;
+      if (isLook(unit) && performance.now() - began >= TURN_MS) break;
+      if (users.take(index, true) === 0) break;
+    }
+    this.#conclude(delivery);
+  }
+
   #after(event: FdEvent, delivery: Delivery): void {
     FdEvent.revoke(event);
+    this.#conclude(delivery);
+  }
+
+  #conclude(delivery: Delivery): void {
     const { fd } = delivery;
     if (delivery.value !== 0) this.#settle(fd, delivery.generation);
     if (delivery.teardown !== undefined) {
@@ -153,19 +184,29 @@ export class FdSource implements Source {
 
   /** Calls the handler, and `then` when it is done, now or later. */
   #call(event: FdEvent, delivery: Delivery, then: () => void): void {
+    const result = this.#handle(event, delivery);
+    if (isPromise(result)) this.#suspend(event, delivery, result, then);
+    else then();
+  }
+
+  /** Calls the handler. True if it is done; else the turn is concluded when it is. */
+  #invoke(event: FdEvent, delivery: Delivery): boolean {
+    const result = this.#handle(event, delivery);
+    if (!isPromise(result)) return true;
+    this.#suspend(event, delivery, result, () => this.#after(event, delivery));
+    return false;
+  }
+
+  #handle(event: FdEvent, delivery: Delivery): unknown {
     const { handlers, memory } = this.#context;
     const handler = handlers[this.#handlerOf(delivery)] as FdHandler;
     memory.count(Counter.HANDLED);
     try {
-      const result: unknown = handler(event);
-      if (isPromise(result)) {
-        this.#suspend(event, delivery, result, then);
-        return;
-      }
+      return handler(event);
     } catch (error) {
       this.#failed(error, delivery);
+      return undefined;
     }
-    then();
   }
 
   #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
