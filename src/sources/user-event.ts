@@ -205,11 +205,9 @@ export function postItem(
   });
   if (index < 0) return false;
   const { records, users, slots } = memory;
-  const generation = slots.generation(index);
   records.setNumber(index, value);
-  users.post(index, generation, Merge.OR, 1);
-  strands.posted(index, generation);
-  strands.handOver(index, READY_NONE);
+  users.post(index, slots.generation(index), Merge.OR, 1);
+  strands.handOverQueued(index);
   return true;
 }
 

@@ -17,6 +17,7 @@ import {
   generationOf,
   ownerOf,
   READY_NONE,
+  Ready,
   State,
   stateOf,
   WORD_GENERATION_MASK,
@@ -130,9 +131,10 @@ export class UserWorld {
       const posted = this.users.post(SLOT, generation, Merge.OR, 1);
       this.#check(posted === Posted.DONE, 'an item is posted by its owner');
       this.#notePost(generation, 1);
-      this.#askForPosts(generation);
     }
-    const outcome = this.table.finish(SLOT, Me.REGISTRAR, READY_NONE, READY_NONE, false);
+    // An item wants its turn at once; an event none before it is asked for.
+    const bits = this.#case.kind === 'item' ? Ready.IN : READY_NONE;
+    const outcome = this.table.finish(SLOT, Me.REGISTRAR, bits, bits, false);
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (outcome === Outcome.PUSH) this.#push();
     this.#port.store(UserAt.HANDLE, generation);
