@@ -55,6 +55,14 @@ export class Strands {
     if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
   }
 
+  /** As handOver(), of a slot that wants its turn now: a posted item. */
+  handOverQueued(index: number): void {
+    const { slots, me } = this.#memory;
+    // Any bit will do that is left over and wanted: it takes the slot to its queue in one step.
+    const outcome = slots.finish(index, me, Ready.IN, Ready.IN, false);
+    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+  }
+
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     const { slots, records, me } = this.#memory;
     let outcome: Outcome;
@@ -85,6 +93,12 @@ export class Strands {
 
   /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
   posted(index: number, generation: number): void {
+    // Most posts come while one before them still waits for its turn.
+    if (this.#memory.slots.isAsked(index, generation, Flag.USER)) return;
+    this.#askForPosts(index, generation);
+  }
+
+  #askForPosts(index: number, generation: number): void {
     const { slots, me } = this.#memory;
     if (slots.request(index, generation, Flag.USER) !== Outcome.PUSH) return;
     if (me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);

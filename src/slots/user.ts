@@ -96,12 +96,19 @@ export class UserWords {
    */
   take(index: number, one: boolean): number {
     const at = this.#at(index);
+    let word = this.#port.peek(at);
     for (;;) {
-      const word = this.#port.load(at);
       const value = valueOf(word);
-      if (value === 0) return 0;
+      if (value === 0) {
+        // "Nothing waits" is decided by a load, anything else confirmed by the swap.
+        word = this.#port.load(at);
+        if (valueOf(word) === 0) return 0;
+        continue;
+      }
       const taken = one ? 1 : value;
-      if (this.#port.compareExchange(at, word, (word - taken) | CLAIMED) === word) return taken;
+      const found = this.#port.compareExchange(at, word, (word - taken) | CLAIMED);
+      if (found === word) return taken;
+      word = found;
     }
   }
 

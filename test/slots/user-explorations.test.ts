@@ -59,6 +59,22 @@ describe.each([
   });
 });
 
+describe('an event that counts, with several units in a turn', () => {
+  const holds = (play: Omit<UserPlay, 'merge' | 'kind' | 'more'>): void =>
+    void expectHolds(userProgram({ kind: 'event', merge: Merge.COUNT, more: 2, ...play }));
+
+  test('delivers each post once, before or with the last delivery', () => {
+    holds({ workers: [2, 1], posters: [2, 1], preemptions: 2 });
+    holds({ workers: [2], posters: [2, 1], forcers: 1, registers: 1, preemptions: 2 });
+    holds({ workers: [1, 1], posters: [2], controls: ['disable', 'enable'], preemptions: 2 });
+  });
+
+  test('loses with a worker that vanishes the one unit that it had taken, and tells it', () => {
+    holds({ workers: [1, 1], posters: [2, 1], mortal: 'workers', preemptions: 2 });
+    holds({ workers: [1, 1], posters: [2], forcers: 1, mortal: 'workers', preemptions: 2 });
+  });
+});
+
 describe('posted items', () => {
   const holds = (play: Omit<UserPlay, 'merge' | 'kind'>): void =>
     void expectHolds(userProgram({ kind: 'item', merge: Merge.OR, ...play }));

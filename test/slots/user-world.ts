@@ -17,6 +17,7 @@ import {
   generationOf,
   ownerOf,
   READY_NONE,
+  Ready,
   State,
   stateOf,
   WORD_GENERATION_MASK,
@@ -50,6 +51,8 @@ export type UserCase = {
   readonly merge: Merge;
   /** Generation of the first registration. */
   readonly firstGeneration?: number;
+  /** Units that a turn of an event that counts takes beyond the first. */
+  readonly more?: number;
   /** Whether somebody disables and enables the event. */
   readonly controlled?: boolean;
   readonly makeUsers?: (port: Port, layout: Layout) => UsersLike;
@@ -89,13 +92,13 @@ export class UserWorld {
   /** UserEvent.post() by the handle that was published last; `id` makes its value unlike any other. */
   post(id: number): void {
     const generation = this.#port.load(UserAt.HANDLE);
-    if (!this.table.isLive(SLOT, generation)) return;
-    if (this.#case.mistake === 'asks for a turn before it posts') this.#ask(generation, Flag.USER);
+    if (!this.table.isOf(SLOT, generation)) return;
+    if (this.#case.mistake === 'asks for a turn before it posts') this.#askForPosts(generation);
     const { merge } = this.#case;
     const value = merge === Merge.COUNT ? 1 : 1 << (this.#cookieOf(generation) * GENERATION_BITS + id);
     if (this.users.post(SLOT, generation, merge, value) !== Posted.DONE) return;
     this.#notePost(generation, value);
-    if (this.#case.mistake !== 'asks for a turn before it posts') this.#ask(generation, Flag.USER);
+    if (this.#case.mistake !== 'asks for a turn before it posts') this.#askForPosts(generation);
   }
 
   /** A worker's turn: one hint, if there is one. */
@@ -128,9 +131,10 @@ export class UserWorld {
       const posted = this.users.post(SLOT, generation, Merge.OR, 1);
       this.#check(posted === Posted.DONE, 'an item is posted by its owner');
       this.#notePost(generation, 1);
-      this.#ask(generation, Flag.USER);
     }
-    const outcome = this.table.finish(SLOT, Me.REGISTRAR, READY_NONE, READY_NONE, false);
+    // An item wants its turn at once; an event none before it is asked for.
+    const bits = this.#case.kind === 'item' ? Ready.IN : READY_NONE;
+    const outcome = this.table.finish(SLOT, Me.REGISTRAR, bits, bits, false);
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (outcome === Outcome.PUSH) this.#push();
     this.#port.store(UserAt.HANDLE, generation);
@@ -186,11 +190,24 @@ export class UserWorld {
       const early = this.#case.mistake === 'settles before the handler';
       if (early) this.#settle(generation);
       this.#handler(me);
+      if (one) this.#units(me, claimed);
       if (!early) this.#settle(generation);
     }
     const outcome = this.table.finish(SLOT, me, READY_NONE, READY_NONE, this.#isDisabled());
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (outcome === Outcome.PUSH) this.#push();
+  }
+
+  /** More of what is counted, in the same turn; the real code goes on until its time is over. */
+  #units(me: number, claimed: number): void {
+    for (let more = this.#case.more ?? 0; more > 0; more--) {
+      if ((this.table.waitingFlags(SLOT) & ~Flag.USER) !== 0) return;
+      if (this.users.take(SLOT, true) === 0) return;
+      // The mark passes from the unit before to this one: it has never been given up.
+      this.#port.add(UserAt.HELD, -1);
+      this.#noteTake(generationOf(claimed), 1, true);
+      this.#handler(me);
+    }
   }
 
   #last(me: number, claimed: number): void {
@@ -256,6 +273,11 @@ export class UserWorld {
       this.table.endGeneration(SLOT);
     this.#check(this.table.close(SLOT, Me.SUPERVISOR), 'the supervisor owns it');
     this.table.free(SLOT, Me.SUPERVISOR);
+  }
+
+  /** Strands.posted(). */
+  #askForPosts(generation: number): void {
+    if (!this.table.isAsked(SLOT, generation, Flag.USER)) this.#ask(generation, Flag.USER);
   }
 
   #ask(generation: number, flag: number): void {
