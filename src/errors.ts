@@ -25,6 +25,10 @@ export type ErrorCode =
   | 'ERR_WAKEONE_HANDLER_MODULE'
   | 'ERR_WAKEONE_POOL_CLOSED'
   | 'ERR_WAKEONE_STALE_REGISTRATION'
+  | 'ERR_WAKEONE_SOURCES_EXHAUSTED'
+  | 'ERR_WAKEONE_NAME_IN_USE'
+  | 'ERR_WAKEONE_UNKNOWN_EVENT'
+  | 'ERR_WAKEONE_EVENT_FULL'
   | 'ERR_WAKEONE_NOT_OWNER'
   | 'ERR_WAKEONE_ENDED'
   | 'ERR_WAKEONE_OUTPUT_PENDING'
@@ -87,6 +91,16 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   ERR_WAKEONE_STALE_REGISTRATION: row(
     'Error',
     (fd) => `The registration of file descriptor ${fd} has ended; its handle can no longer be used`,
+  ),
+  ERR_WAKEONE_SOURCES_EXHAUSTED: row(
+    'Error',
+    (most) => `All ${most} sources without a descriptor are in use (option maxSources)`,
+  ),
+  ERR_WAKEONE_NAME_IN_USE: row('Error', (name) => `There is a user event ${name} already`),
+  ERR_WAKEONE_UNKNOWN_EVENT: row('RangeError', (name) => `There is no user event ${name}`),
+  ERR_WAKEONE_EVENT_FULL: row(
+    'RangeError',
+    (value, most) => `${value} cannot be posted: with what waits it would be more than ${most}`,
   ),
   ERR_WAKEONE_NOT_OWNER: row(
     'Error',

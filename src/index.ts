@@ -9,3 +9,4 @@ export type { ListenOptions } from './sources/listen.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
 export type { Server } from './sources/server.ts';
+export type { UserEvent, UserEventId, UserEventOptions } from './sources/user-event.ts';

@@ -6,15 +6,19 @@ import { makeError, show } from './errors.ts';
 export type PoolOptions = {
   /** The handler module: a file whose default export is what `defineHandlers` returned. Loaded once per worker. */
   readonly handlers: URL | string;
+  /** Milliseconds of sleep after which a thread above `minThreads` ends. Default 60,000. */
+  readonly idleTimeoutMs?: number;
   /** Threads that are always there. Default: as many as `concurrency`. */
   readonly minThreads?: number;
-  /** Most threads. Default: `minThreads`. At most 32. */
+  /** Most threads. Default: `minThreads`. At most 32. Those above `concurrency` are spares for workers that block. */
   readonly maxThreads?: number;
   /** Most workers that run handlers at once. Default: the CPUs that this process may use, at most `maxThreads`. */
   readonly concurrency?: number;
   /** Descriptors from 0 to `maxFds - 1` may be registered. Default: the soft limit of open files, at most 2^20. */
   readonly maxFds?: number;
-  /** Hints that the ring holds, a power of two. Default: twice `maxFds`, so that it cannot overflow. */
+  /** Sources without a descriptor that may exist at once: user events, and items that were posted and not handled. Default 4,096. */
+  readonly maxSources?: number;
+  /** Hints that the ring holds, a power of two. Default: twice `maxFds` and `maxSources`, so that it cannot overflow. */
   readonly ringSize?: number;
   /** Unsent bytes of a connection from which `write()` returns false. Default 64 KiB. */
   readonly highWaterMark?: number;
@@ -43,6 +47,7 @@ export type ResolvedOptions = Required<Omit<PoolOptions, 'signal' | 'handlers'>>
 
 const MAX_THREADS = 32;
 const MAX_FDS = 2 ** 20;
+const MAX_SOURCES = 2 ** 19;
 const MAX_RING = 2 ** 21;
 const MAX_MEMORY = 2 ** 32 - 2 ** 12;
 
@@ -63,8 +68,9 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
   );
   const maxThreads = integer('maxThreads', options.maxThreads, minThreads, MAX_THREADS, () => minThreads);
   const maxFds = integer('maxFds', options.maxFds, 8, MAX_FDS, () => Math.min(openFiles, MAX_FDS));
+  const maxSources = integer('maxSources', options.maxSources, 0, MAX_SOURCES, () => 4096);
   const ringSize = integer('ringSize', options.ringSize, 2, MAX_RING, () =>
-    Math.min(2 ** Math.ceil(Math.log2(2 * (maxFds + 1))), MAX_RING),
+    Math.min(2 ** Math.ceil(Math.log2(2 * (maxFds + maxSources + 1))), MAX_RING),
   );
   if (!Number.isInteger(Math.log2(ringSize))) throw invalid('ringSize', 'a power of two', ringSize);
   const bufferMemory = integer('bufferMemory', options.bufferMemory, 2 ** 16, MAX_MEMORY, () => 2 ** 28);
@@ -73,7 +79,9 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
     minThreads,
     maxThreads,
     concurrency: integer('concurrency', options.concurrency, 1, maxThreads, () => Math.min(cpus, maxThreads)),
+    idleTimeoutMs: integer('idleTimeoutMs', options.idleTimeoutMs, 1, 2 ** 31 - 1, () => 60_000),
     maxFds,
+    maxSources,
     ringSize,
     highWaterMark: integer('highWaterMark', options.highWaterMark, 1, 2 ** 30, () => 2 ** 16),
     maxInput: integer('maxInput', options.maxInput, 1, 2 ** 30, () => 2 ** 20),
@@ -99,7 +107,9 @@ const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
   minThreads: true,
   maxThreads: true,
   concurrency: true,
+  idleTimeoutMs: true,
   maxFds: true,
+  maxSources: true,
   ringSize: true,
   highWaterMark: true,
   maxInput: true,

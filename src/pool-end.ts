@@ -68,7 +68,7 @@ export class PoolEnd {
   }
 
   get #isEmpty(): boolean {
-    return this.#memory.port.load(Word.REGISTERED) === 0;
+    return this.#memory.census.registered === 0;
   }
 
   /** Destroys what is there, and what is accepted meanwhile. */
@@ -85,7 +85,7 @@ export class PoolEnd {
 
   #forceThose(cause: Cause, chosen: (kind: Kind) => boolean): void {
     const { slots, layout, records } = this.#memory;
-    for (let index = 0; index < layout.maxFds; index++) {
+    for (let index = 0; index < layout.slotCount; index++) {
       if (slots.state(index) === State.FREE || !chosen(kindOf(records.config(index)))) continue;
       new Registration(this.#memory, this.#strands, index, slots.generation(index)).force(cause);
     }
@@ -94,7 +94,7 @@ export class PoolEnd {
   /** All threads have ended. What those that were terminated have left ends here, without its last handler. */
   #endLeftovers(): void {
     const { slots, layout, me } = this.#memory;
-    for (let index = 0; index < layout.maxFds; index++) {
+    for (let index = 0; index < layout.slotCount; index++) {
       if (slots.state(index) === State.FREE) continue;
       this.#strands.request(index, slots.generation(index), Flag.FORCED);
       if (slots.claim(index, me) !== 0 && this.#strands.beginEnd(index)) this.#strands.end(index, false);

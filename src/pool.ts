@@ -9,17 +9,18 @@ import {
   checkNames,
   checkTimeout,
   flag,
+  integer,
   invalid,
   type PoolOptions,
   resolveOptions,
   type ResolvedOptions,
 } from './options.ts';
 import { PoolEnd } from './pool-end.ts';
-import { Dispatcher } from './reactor/dispatcher.ts';
+import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
-import { unpackThrown } from './reactor/thrown.ts';
-import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
+import { textOf, unpackThrown } from './reactor/thrown.ts';
+import { Config, MAIN_COUNTERS, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
 import { Flag, Ready } from './slots/word.ts';
@@ -33,6 +34,13 @@ import {
 } from './sources/listen.ts';
 import { Registrar } from './sources/registrar.ts';
 import { checkNumber, Registration, registrationById, type RegistrationId } from './sources/registration.ts';
+import {
+  findFunction,
+  openUserEvent,
+  postItem,
+  type UserEvent,
+  type UserEventOptions,
+} from './sources/user-event.ts';
 import { Server } from './sources/server.ts';
 import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
@@ -53,6 +61,8 @@ export type PoolEvents = {
   acceptPaused: [error: SystemError];
   /** A worker died; it is being replaced, and the registrations whose handlers it ran are being closed. Without a listener it becomes a process warning. */
   workerExit: [error: Error];
+  /** A worker died while it handled a post of a user event that counts or merges, or an item: that is not repeated. Without a listener it becomes a process warning. */
+  claimLost: [context: { readonly handler: string }];
   /** The pool has ended. */
   close: [];
 };
@@ -62,6 +72,7 @@ const DEFAULT_CLOSE_MS = 30_000;
 export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #memory: PoolMemory;
   readonly #native: Native;
+  readonly #dispatcher: PoolDispatcher;
   readonly #strands: Strands;
   readonly #registrar: Registrar;
   readonly #descriptors: Descriptors;
@@ -91,6 +102,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.HIGH_WATER_MARK, options.highWaterMark],
       [Config.MAX_INPUT, options.maxInput],
       [Config.MAX_OUTPUT, options.maxOutput],
+      [Config.MAX_SOURCES, options.maxSources],
     ]);
     const { maxFds, ringSize, bufferMemory } = options;
     try {
@@ -99,7 +111,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       this.#descriptors.close();
       throw error;
     }
-    const dispatcher = new Dispatcher(this.#memory, native);
+    const dispatcher: PoolDispatcher = new Dispatcher(this.#memory, native);
+    this.#dispatcher = dispatcher;
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
     const changed = (): void => this.#registrationsChanged();
@@ -114,6 +127,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       {
         onMessage: (message) => this.#hear(message),
         onWorkerExit: (_, error) => this.#workerExit(error as Error),
+        onClaimLost: (handler) => this.#claimLost(this.#entries[handler]?.name ?? ''),
       },
     );
     this.#ending = new PoolEnd(this.#memory, this.#strands, this.#supervisor, options.graceMs);
@@ -171,6 +185,28 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     return server;
   }
 
+  /**
+   * Makes a user event: a handler that runs when threads post to it. Main thread; posting is for any thread. An open event
+   * keeps the process alive, as a registration does.
+   * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_NAME_IN_USE,
+   *   ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_POOL_CLOSED; then nothing has changed
+   */
+  userEvent(options: UserEventOptions): UserEvent {
+    this.#checkOpen('userEvent()');
+    return openUserEvent(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+  }
+
+  /**
+   * Queues an item for `handler`, which is called once with it as `event.value`; items run in parallel, in any order.
+   * Main thread; workers have `post()`. False if `maxSources` items and user events wait already: then nothing is queued.
+   * @throws ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_POOL_CLOSED
+   */
+  post(handler: string, value: number): boolean {
+    this.#checkOpen('post()');
+    const number = findFunction(handler, this.#entries);
+    return postItem(this.#memory, this.#strands, this.#registrar, number, value);
+  }
+
   /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
   registration(id: RegistrationId): Registration {
     return registrationById(this.#memory, this.#strands, id);
@@ -179,6 +215,26 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /** Counters and states, read from shared memory: no worker is asked. Main thread; also after close. */
   stats(): PoolStats {
     return snapshot(this.#memory);
+  }
+
+  /**
+   * Most workers that may run handlers at once, from 1 to `maxThreads`. Main thread. Raised, it lets waiting workers in at
+   * once; lowered, each worker that is over it stops before its next event, handlers that run are not interrupted. Workers
+   * inside of `blocking()` do not count, and are over the limit for a moment when they come back. No effect once the pool
+   * has ended.
+   * @throws ERR_WAKEONE_INVALID_OPTION; then nothing has changed
+   */
+  get concurrency(): number {
+    return this.#dispatcher.limit.concurrency;
+  }
+
+  set concurrency(most: number) {
+    const expected = (): never => {
+      throw invalid('concurrency', 'an integer', most);
+    };
+    this.#dispatcher.setConcurrency(
+      integer('concurrency', most, 1, this.#memory.config(Config.MAX_THREADS), expected),
+    );
   }
 
   /** Whether the pool takes registrations. */
@@ -270,6 +326,11 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     else warn(error.cause instanceof Error ? error.cause : error, 'WorkerExit', error.message);
   }
 
+  #claimLost(handler: string): void {
+    if (this.listenerCount('claimLost') > 0) this.emit('claimLost', { handler });
+    else warn(`a post was lost with the worker that handled it`, 'ClaimLost', `handler '${handler}'`);
+  }
+
   #hear(message: FromWorker): void {
     switch (message.type) {
       case 'registrations':
@@ -299,7 +360,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   /** An open pool keeps the process alive while it has registrations. */
   #registrationsChanged(): void {
-    const registered = this.#memory.port.load(Word.REGISTERED);
+    const registered = this.#memory.census.registered;
     if (registered === 0) this.#ending.noteEmpty();
     if (registered > 0 || this.#ending.begun) this.#keepAlive.port1.ref();
     else this.#keepAlive.port1.unref();
@@ -338,6 +399,6 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 
 /** What nobody listens to must not go unseen. */
 function warn(error: unknown, type: string, detail: string): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text = error instanceof Error ? (error.stack ?? error.message) : textOf(error);
   process.emitWarning(text, { type, detail });
 }

@@ -1,7 +1,15 @@
 /** wakeone/worker: what handler modules use. */
 import { checkTimeout } from './options.ts';
+import { runBlocking } from './sources/blocking.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
-import { currentWorker } from './sources/runtime.ts';
+import { currentPresence, currentWorker } from './sources/runtime.ts';
+import {
+  findFunction,
+  postItem,
+  type UserEvent,
+  userEventBy,
+  type UserEventId,
+} from './sources/user-event.ts';
 
 export type { SocketAddress } from './native/index.ts';
 export type { Connection } from './sources/connection.ts';
@@ -16,6 +24,7 @@ export {
 } from './sources/handlers.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
+export type { UserEvent, UserEventId } from './sources/user-event.ts';
 
 /**
  * Any registration of the pool by its id, with the operations that the main thread has. Workers.
@@ -24,6 +33,26 @@ export type { EventName, Registration, RegistrationId } from './sources/registra
 export function registration(id: RegistrationId): Registration {
   const { context } = currentWorker('registration()');
   return registrationById(context.memory, context.strands, id);
+}
+
+/**
+ * A user event of the pool, by the name that it was made with or by its id. Workers.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_UNKNOWN_EVENT, ERR_WAKEONE_INVALID_ARGUMENT
+ */
+export function userEvent(key: string | UserEventId): UserEvent {
+  const { context } = currentWorker('userEvent()');
+  return userEventBy(context.memory, context.strands, key);
+}
+
+/**
+ * As `pool.post()`: queues an item for `handler`, to be handled by some worker, this one included. Workers. False if the
+ * queue is full.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_ARGUMENT
+ */
+export function post(handler: string, value: number): boolean {
+  const { context } = currentWorker('post()');
+  const number = findFunction(handler, context.entries);
+  return postItem(context.memory, context.strands, context.registrar, number, value);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */
@@ -37,4 +66,21 @@ export function closePool(options: { readonly timeoutMs?: number } = {}): void {
   // Here, where it can be caught: in the app's thread nobody would.
   if (options.timeoutMs !== undefined) checkTimeout(options.timeoutMs, 0);
   send({ type: 'close', timeoutMs: options.timeoutMs });
+}
+
+/**
+ * Calls a function that blocks its thread (a long synchronous read, `Atomics.wait`, a native call) and returns its value; what
+ * it throws is passed on. While it runs, the worker does not count against the pool's `concurrency`: if work waits, another
+ * worker is let in at once. Afterwards the handler goes on, for a moment perhaps as one too many: the next worker that
+ * would take an event makes room.
+ *
+ * Workers; may be nested. In any other thread, and in `init` and `dispose`, it just calls the function. The handler's
+ * registration stays with it: nothing else of that registration runs meanwhile. Blocking that is not declared is found by
+ * the pool too, a few milliseconds later.
+ * @throws ERR_WAKEONE_INVALID_ARGUMENT if `task` is not a function, or (after it was called) has returned a promise
+ * @example
+ * const archive = blocking(() => execFileSync('tar', ['c', folder]));
+ */
+export function blocking<T>(task: () => T): T {
+  return runBlocking(currentPresence(), task);
 }

@@ -127,6 +127,34 @@ const ways: Record<ErrorCode, () => unknown> = {
     await other.close();
     return withFd((fd) => other.add(fd, { handler: 'raw' }));
   },
+  ERR_WAKEONE_SOURCES_EXHAUSTED: async () => {
+    const small = await createPool({ handlers, minThreads: 1, maxSources: 1 });
+    try {
+      small.userEvent({ handler: 'raw' });
+      return small.userEvent({ handler: 'raw' });
+    } finally {
+      await small.close();
+    }
+  },
+  ERR_WAKEONE_NAME_IN_USE: async () => {
+    const first = pool.userEvent({ handler: 'raw', name: 'bell' });
+    try {
+      return pool.userEvent({ handler: 'raw', name: 'bell' });
+    } finally {
+      await first.teardown();
+    }
+  },
+  ERR_WAKEONE_UNKNOWN_EVENT: () => misuse('event', 'handlerError'),
+  ERR_WAKEONE_EVENT_FULL: async () => {
+    const sum = pool.userEvent({ handler: 'raw', merge: 'add' });
+    sum.disable();
+    try {
+      sum.post(2 ** 23 - 1);
+      return sum.post(1);
+    } finally {
+      await sum.teardown();
+    }
+  },
   ERR_WAKEONE_STALE_REGISTRATION: async () => {
     const ended = pool.add(native.eventfd(), { handler: 'raw', ownership: 'own' });
     await ended.teardown();

@@ -114,13 +114,14 @@ export function takeAll({ dispatcher }: Member): number[] {
   return hints;
 }
 
-/** What the sources of worker 0 need, and what they report. */
+/** What the sources of worker 0 need, what they report, and whose handler that was. */
 export function contextOf(
   pool: FakePool,
   handlers: readonly (ConnectionHandlers | FdHandler)[],
-): { readonly context: WorkerContext; readonly reports: unknown[] } {
+): { readonly context: WorkerContext; readonly reports: unknown[]; readonly reporters: string[] } {
   const { memory, native, strands, registrar } = pool;
   const reports: unknown[] = [];
+  const reporters: string[] = [];
   const loop = new LoopTurns(native);
   const context: WorkerContext = {
     worker: 0,
@@ -134,13 +135,18 @@ export function contextOf(
     }),
     handlers,
     names: handlers.map((_, number) => `handler ${number}`),
+    entries: handlers.map((handler, number) => ({
+      name: `handler ${number}`,
+      kind: typeof handler === 'function' ? Kind.RAW : Kind.CONNECTION,
+    })),
     input: makeScratch(native),
     output: makeScratch(native),
     dataAddress: native.adopt(memory.buffers.data),
     dataBuffer: Buffer.from(memory.buffers.data),
-    report: (error) => {
+    report: (error, name) => {
       reports.push(error);
+      reporters.push(name);
     },
   };
-  return { context, reports };
+  return { context, reports, reporters };
 }

@@ -101,10 +101,11 @@ describe('the tarball', () => {
   });
 
   test('has a compiled file and its types for each source, and no file of a source that is gone', () => {
-    const sources = packed.filter((path) => /^(src|workers)\/.*\.ts$/.test(path));
+    const sources = packed.filter((path) => /^(src|workers)\/.*\.c?ts$/.test(path));
     const expected = sources.flatMap((path) => {
-      const base = `dist/${path.replace(/\.ts$/, '')}`;
-      return ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((end) => base + end);
+      const base = `dist/${path.replace(/\.c?ts$/, '')}`;
+      const c = path.endsWith('.cts') ? 'c' : '';
+      return [`.${c}js`, `.${c}js.map`, `.d.${c}ts`, `.d.${c}ts.map`].map((end) => base + end);
     });
     expect(new Set(packed.filter((path) => path.startsWith('dist/')))).toEqual(new Set(expected));
   });
@@ -137,7 +138,7 @@ describe('the installed package', () => {
     });
     expect(JSON.parse(stdout)).toEqual([
       ['ERROR_TABLE', 'SystemError', 'createPool'],
-      ['closePool', 'defineHandlers', 'registration', 'workerId'],
+      ['blocking', 'closePool', 'defineHandlers', 'post', 'registration', 'userEvent', 'workerId'],
     ]);
   });
 

@@ -7,8 +7,24 @@ import type { Thrown } from './thrown.ts';
 /** Name and kind of a handler; its position in the list is its number. */
 export type HandlerEntry = { readonly name: string; readonly kind: typeof Kind.RAW | typeof Kind.CONNECTION };
 
+/**
+ * Where a thread is on its way to its task: { ASKED } -> LOADS -> LOADED. A thread that is terminated while it loads the
+ * package and the native layer ends the whole process (SIGABRT: neither Node's linking of modules nor koffi expects that
+ * calls into V8 fail). FORBIDDEN, set while it is ASKED, keeps it from loading.
+ */
+export const Loading = { ASKED: 0, LOADS: 1, LOADED: 2, FORBIDDEN: 3 } as const;
+
+/** What every thread is given beside its task: the URL of the file to load, and a word of {@link Loading}. */
+export type LoadingTask = { readonly module: string; readonly loading: Int32Array };
+
+/** A thread's: it may be terminated from now on. */
+export function noteLoaded({ loading }: Pick<LoadingTask, 'loading'>): void {
+  Atomics.store(loading, 0, Loading.LOADED);
+  Atomics.notify(loading, 0);
+}
+
 /** The task that makes a thread a worker. */
-export type ReactorTask = {
+export type ReactorTask = LoadingTask & {
   readonly buffers: PoolBuffers;
   /** Counts from 0. */
   readonly worker: number;
@@ -18,7 +34,7 @@ export type ReactorTask = {
 };
 
 /** The task that makes a thread the monitor. */
-export type MonitorTask = { readonly buffers: PoolBuffers; readonly port: MessagePort };
+export type MonitorTask = LoadingTask & { readonly buffers: PoolBuffers; readonly port: MessagePort };
 
 export type FromWorker =
   | {

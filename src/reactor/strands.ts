@@ -4,9 +4,9 @@
  * the change to ARMED.
  */
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
-import { Config, Counter, Word } from '../slots/layout.ts';
+import { Config, Counter, Owner } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Trait } from '../slots/record.ts';
+import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { Flag, READY_ALL, READY_NONE, Ready, State } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
@@ -55,13 +55,21 @@ export class Strands {
     if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
   }
 
+  /** As handOver(), of a slot that wants its turn now: a posted item. */
+  handOverQueued(index: number): void {
+    const { slots, me } = this.#memory;
+    // Any bit will do that is left over and wanted: it takes the slot to its queue in one step.
+    const outcome = slots.finish(index, me, Ready.IN, Ready.IN, false);
+    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+  }
+
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     const { slots, records, me } = this.#memory;
     let outcome: Outcome;
     if ((records.config(index) & Trait.EDGE) === 0) {
       // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
       // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
-      if (!silent) this.#rearm(index, wanted);
+      if (!silent && this.#rearm(index, wanted) < 0) this.#lose(index);
       outcome = slots.finish(index, me, READY_NONE, READY_ALL, silent);
     } else {
       outcome = slots.finish(index, me, leftover, wanted, silent);
@@ -83,6 +91,20 @@ export class Strands {
     return outcome !== Outcome.REFUSED;
   }
 
+  /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
+  posted(index: number, generation: number): void {
+    // Most posts come while one before them still waits for its turn.
+    if (this.#memory.slots.isAsked(index, generation, Flag.USER)) return;
+    this.#askForPosts(index, generation);
+  }
+
+  #askForPosts(index: number, generation: number): void {
+    const { slots, me } = this.#memory;
+    if (slots.request(index, generation, Flag.USER) !== Outcome.PUSH) return;
+    if (me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
+    else this.#dispatcher.pushAndWake(index);
+  }
+
   /** ACTIVE -> CLOSING: no handler but `close` runs after this. */
   beginEnd(index: number): boolean {
     return this.#memory.slots.close(index, this.#memory.me);
@@ -90,7 +112,7 @@ export class Strands {
 
   /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
   end(index: number, keepFd: boolean): void {
-    const { records, data, slots, me, port } = this.#memory;
+    const { records, data, slots, me, census } = this.#memory;
     data.release(records.takeInput(index));
     data.release(records.takeOutput(index));
     const config = records.config(index);
@@ -102,35 +124,47 @@ export class Strands {
     // kernel knows whether it is still the file that we registered (G4).
     const ours =
       (config & Trait.STREAM) !== 0 && owned ? true : this.#control(EpollOp.DEL, index, 0, generation) === 0;
+    // Counted out before the slot may be taken over, and before those that wait for the end are told.
+    const { last, starved } = census.leave(index);
     slots.endGeneration(index);
     // From the close on, the number may come back and the slot be taken over: nothing of it is touched any more.
     if (owned && ours) this.#native.close(index);
-    // Counted out before those that wait for the end are told.
-    const starved = parent !== undefined && records.leaveParent(parent, parentGeneration);
-    const last = port.add(Word.REGISTERED, -1) === 1;
     slots.free(index, me);
     // The listener waits for room: let it look again.
-    if (starved) this.request(parent, parentGeneration, Flag.CONTROL);
+    if (starved && parent !== undefined) this.request(parent, parentGeneration, Flag.CONTROL);
     if (last) this.onLast();
   }
 
   /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */
   abandon(index: number): void {
-    const { slots, me, port } = this.#memory;
+    const { slots, me, census } = this.#memory;
+    const { last } = census.leave(index);
     slots.close(index, me);
     slots.endGeneration(index);
     slots.free(index, me);
-    if (port.add(Word.REGISTERED, -1) === 1) this.onLast();
+    if (last) this.onLast();
   }
 
   /** The last registration has ended. Set by whoever must know. */
   onLast: () => void = () => {};
 
-  #rearm(index: number, wanted: number): void {
+  #rearm(index: number, wanted: number): number {
     const bits = epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
-    if (this.#control(EpollOp.MOD, index, bits, this.#memory.slots.generation(index)) < 0) {
-      this.#memory.count(Counter.STALE);
-    }
+    return this.#control(EpollOp.MOD, index, bits, this.#memory.slots.generation(index));
+  }
+
+  /**
+   * The kernel does not know the number as ours: it was closed behind our back, and is nobody's (EBADF) or another file's
+   * by now (ENOENT; EPERM, EINVAL: one that epoll does not take). No event would ever come, so the slot's next turn is its
+   * last. A slot that is active only carries the flag: finish() queues it.
+   */
+  #lose(index: number): void {
+    const { slots, records } = this.#memory;
+    const generation = slots.generation(index);
+    this.#memory.count(Counter.STALE);
+    records.disown(index);
+    records.giveReason(index, generation, Cause.FD_GONE, 0);
+    slots.request(index, generation, Flag.FORCED);
   }
 
   #alert(index: number, generation: number): void {
@@ -141,7 +175,9 @@ export class Strands {
     }
   }
 
+  /** What has no descriptor has nothing to tell the kernel. */
   #control(op: EpollOp, index: number, bits: number, generation: number): number {
+    if (index >= this.#memory.layout.maxFds) return 0;
     return this.#native.epollControl(
       this.#memory.config(Config.EPOLL_FD),
       op,

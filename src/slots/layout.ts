@@ -8,31 +8,35 @@
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
- *     then          the slots: one line a slot, index = fd number; then those of the poll hints (only their chain word
- *                   is used), and fd-less sources would follow
+ *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
+ *                   events, posted items)
+ *     then          the overflow: one bit a hint, those of the slots and of the poll
  *
  * A slot (16 words = 64 bytes):
  *
  *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
- *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar
- *      3 mailbox     { generation:13, disabled:1, events:6 }                anybody, by CAS: the state that is asked for
- *      4 cookieLo    5 cookieHi: the user's 64 bits                         registrar
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar; owner: own, stream
+ *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
+ *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
- *      7 next        chain of hints that the ring had no room for           pusher, while it pushes
+ *      7 census      whether it is counted: 0 out, 1 moving, 2 in             owner, through slots/census.ts
  *      8 deadline, 9 group                                                  reserved
  *     10 parent      a connection: its listener's generation               registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
  *     13 output      block of unsent output, 0 none                         owner
  *     14 running     worker whose handler runs now, 0 none: the exclusivity check   owner, plain
- *     15 family      { generation : 11, starved : 1, connections : 20 }, of a listener   any owner, by CAS
+ *     15 family      of a listener: { 1 : 1, generation : 10, starved : 1, connections : 20 }   any owner, by CAS
+ *        user        of any other: { 0 : 1, generation : 7, claimed : 1, value : 23 }           any poster, by CAS; slots/user.ts
  *
  * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
  * order it before and after.
  */
 
-export const LAYOUT_VERSION = 1;
+import { overflowWords } from '../sync/overflow.ts';
+
+export const LAYOUT_VERSION = 3;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -55,6 +59,7 @@ export const Config = {
   HIGH_WATER_MARK: 12,
   MAX_INPUT: 13,
   MAX_OUTPUT: 14,
+  MAX_SOURCES: 15,
 } as const;
 
 /** There is one poll hint; when it may have been lost with a dead worker, the next of these takes its place. */
@@ -62,8 +67,10 @@ export const POLL_HINTS = 8;
 
 /** Hot words: each begins a line (a multiple of 16), beside it only what is touched at the same moments. */
 export const Word = {
-  /** Phase of the pool. Written by the app's thread, read by everybody. */
+  /** Phase of the pool, written by the app's thread; beside it how often the runnable workers were asked to look at the limit
+   *  again. Both change rarely and are read, plainly, before each hint. */
   PHASE: 16,
+  REVIEWS: 17,
   RING_HEAD: 32,
   RING_TAIL: 48,
   /** Bitmap of parked workers; the clock of their stamps beside it is touched at the same moments. */
@@ -78,11 +85,10 @@ export const Word = {
   /** Whether the monitor sleeps; its tick beside it. */
   MONITOR: 128,
   TICK: 129,
-  /** Hints that the ring had no room for: newest first as they came, then oldest first; how many there ever were; a lock. */
-  OVERFLOW_NEW: 144,
-  OVERFLOW_OLD: 145,
-  OVERFLOWED: 146,
-  OVERFLOW_LOCK: 147,
+  /** Hints that the ring had no room for: how many there ever were, how many of them are gone for certain, a cursor. */
+  OVERFLOWED: 144,
+  OVERFLOW_SWEPT: 145,
+  OVERFLOW_CURSOR: 146,
   /** Live registrations. */
   REGISTERED: 160,
   /** Lock of the buffer allocator. */
@@ -119,7 +125,13 @@ export const WorkerWord = {
   PARK_SET: 7,
   /** Node's id of the thread that has attached itself as this worker, 0 while none has. */
   THREAD: 8,
+  /** RetireState. */
+  RETIRE: 9,
 } as const;
+
+/** ASKED by the app's thread, the rest by the worker: it will run nothing any more, and its thread is about to end. */
+export const RetireState = { NONE: 0, ASKED: 1, AGREED: 2, LEFT: 3 } as const;
+export type RetireState = (typeof RetireState)[keyof typeof RetireState];
 
 export const WorkerPhase = { ABSENT: 0, STARTING: 1, RUNNING: 2, PARKED: 3, POLLING: 4, STOPPED: 5 } as const;
 export type WorkerPhase = (typeof WorkerPhase)[keyof typeof WorkerPhase];
@@ -139,6 +151,7 @@ export const Counter = {
   RING_HIGH_WATER: 10,
   ACCEPTED: 11,
   WAKES_SENT: 12,
+  BLOCKED: 13,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -150,34 +163,42 @@ export const SlotWord = {
   COOKIE_LO: 4,
   COOKIE_HI: 5,
   REASON: 6,
-  NEXT: 7,
+  CENSUS: 7,
   PARENT_GENERATION: 10,
   LINK: 11,
   INPUT: 12,
   OUTPUT: 13,
   RUNNING: 14,
   FAMILY: 15,
+  USER: 15,
 } as const;
 
 /** Where everything is, for a pool of this size. */
 export class Layout {
   readonly maxFds: number;
   readonly ringCapacity: number;
+  /** Slots in all: of descriptors, then of sources without one. */
+  readonly slotCount: number;
   readonly ring: number = RING;
   readonly slots: number;
+  readonly overflow: number;
+  readonly overflowWords: number;
   /** Words in all. */
   readonly length: number;
 
-  constructor(maxFds: number, ringCapacity: number) {
+  constructor(maxFds: number, ringCapacity: number, maxSources = 0) {
     this.maxFds = maxFds;
     this.ringCapacity = ringCapacity;
+    this.slotCount = maxFds + maxSources;
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
-    this.length = this.slots + (maxFds + POLL_HINTS) * LINE;
+    this.overflow = this.slots + this.slotCount * LINE;
+    this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
+    this.length = this.overflow + this.overflowWords;
   }
 
-  /** Where the poll hints' places in the table begin. */
+  /** Indexes from this on are no slots: their hints stand for the poll. */
   get pollIndex(): number {
-    return this.maxFds;
+    return this.slotCount;
   }
 
   get byteLength(): number {
@@ -204,5 +225,9 @@ export class Layout {
 
 /** Reads the layout that the words themselves describe. */
 export function layoutOf(words: Int32Array): Layout {
-  return new Layout(words[Config.MAX_FDS] ?? 0, words[Config.RING_CAPACITY] ?? 0);
+  return new Layout(
+    words[Config.MAX_FDS] ?? 0,
+    words[Config.RING_CAPACITY] ?? 0,
+    words[Config.MAX_SOURCES] ?? 0,
+  );
 }

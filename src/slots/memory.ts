@@ -6,9 +6,11 @@ import { Mutex } from '../sync/mutex.ts';
 import { AtomicsPort } from '../sync/port.ts';
 import { Ring } from '../sync/ring.ts';
 import { Buffers } from './buffers.ts';
+import { Census } from './census.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
+import { UserWords } from './user.ts';
 
 /** What a thread needs to attach: two SharedArrayBuffers. */
 export type PoolBuffers = { readonly control: SharedArrayBuffer; readonly data: SharedArrayBuffer };
@@ -24,6 +26,8 @@ export class PoolMemory {
   readonly ring: Ring;
   readonly slots: SlotTable;
   readonly records: SlotRecords;
+  readonly users: UserWords;
+  readonly census: Census;
   readonly data: Buffers;
   /** Slot owner id of this thread, and its counter block. */
   readonly me: number;
@@ -43,6 +47,8 @@ export class PoolMemory {
     });
     this.slots = new SlotTable(this.port, layout);
     this.records = new SlotRecords(this.port, layout);
+    this.users = new UserWords(this.port, layout);
+    this.census = new Census(this.port, layout, this.records);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
     this.me = me;
     this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));
@@ -82,7 +88,7 @@ export function createMemory(
   me: number,
   counterBlock: number,
 ): PoolMemory {
-  const layout = new Layout(maxFds, ringCapacity);
+  const layout = new Layout(maxFds, ringCapacity, config.get(Config.MAX_SOURCES) ?? 0);
   const buffers = {
     control: new SharedArrayBuffer(layout.byteLength),
     data: new SharedArrayBuffer(bufferBytes),

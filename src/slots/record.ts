@@ -4,9 +4,11 @@
  */
 import type { AtomicsPort } from '../sync/port.ts';
 import { type Layout, SlotWord } from './layout.ts';
+import { emptyUserWord, type Merge } from './user.ts';
 import { WORD_GENERATION_MASK } from './word.ts';
 
-export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2 } as const;
+/** What a slot stands for. EVENT and ITEM have no descriptor; an ITEM is delivered once and then over. */
+export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2, EVENT: 3, ITEM: 4 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** Flags of the config word, above { handler : 12, kind : 3 }. */
@@ -25,6 +27,11 @@ export const Trait = {
   NOT_TCP: 0x100000,
 } as const;
 
+/** How what is posted to a slot is merged: two bits above the traits. */
+const MERGE_SHIFT = 21;
+export const mergeTrait = (merge: Merge): number => merge << MERGE_SHIFT;
+export const mergeOf = (config: number): Merge => ((config >>> MERGE_SHIFT) & 3) as Merge;
+
 const HANDLER_MASK = 0xfff;
 const KIND_SHIFT = 12;
 export const MAX_HANDLERS: number = HANDLER_MASK + 1;
@@ -34,13 +41,18 @@ export const packConfig = (handler: number, kind: Kind, traits: number): number 
 export const handlerOf = (config: number): number => config & HANDLER_MASK;
 export const kindOf = (config: number): Kind => ((config >>> KIND_SHIFT) & 7) as Kind;
 
-/** What is asked for: { generation : 13, disabled : 1, events : 6 }. */
+/** What is asked for: { generation : 13, held : 1, disabled : 1, events : 6 }. */
 const DISABLED = 1 << 6;
+/** Held back by its own handler: paused, or delivered and not re-armed by hand since. */
+const HELD = 1 << 7;
 const EVENTS_MASK = 63;
 const GENERATION_SHIFT = 19;
 const GENERATION_MASK = WORD_GENERATION_MASK << GENERATION_SHIFT;
 
 export const isDisabled = (mailbox: number): boolean => (mailbox & DISABLED) !== 0;
+export const isHeld = (mailbox: number): boolean => (mailbox & HELD) !== 0;
+/** Of a bare descriptor: whether nothing may be delivered. */
+export const isSilent = (mailbox: number): boolean => (mailbox & (DISABLED | HELD)) !== 0;
 export const eventsOf = (mailbox: number): number => mailbox & EVENTS_MASK;
 
 /** Why a slot is torn down from outside its handler. */
@@ -75,9 +87,11 @@ export const Phase = {
 } as const;
 const PHASE_MASK = 0x7ff;
 
-/** A listener's family word: { generation : 11, starved : 1, connections : 20 }. */
+/** A listener's family word: { 1 : 1, generation : 10, starved : 1, connections : 20 }; the first bit tells it from a user word. */
 const FAMILY_SHIFT = 21;
-const FAMILY_GENERATION = 0x7ff;
+const FAMILY_GENERATION = 0x3ff;
+const FAMILY_MARK = 0x400;
+const familyTag = (generation: number): number => (generation & FAMILY_GENERATION) | FAMILY_MARK;
 const STARVED = 1 << 20;
 const CONNECTIONS_MASK = STARVED - 1;
 const PARENT_SHIFT = 11;
@@ -85,11 +99,13 @@ const PARENT_SHIFT = 11;
 export class SlotRecords {
   readonly #port: AtomicsPort;
   readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #layout: Layout;
 
   constructor(port: AtomicsPort, layout: Layout) {
     this.#port = port;
     this.#words = port.words;
+    this.#doubles = new Float64Array(port.words.buffer, 0, port.words.length >>> 1);
     this.#layout = layout;
   }
 
@@ -99,13 +115,16 @@ export class SlotRecords {
     const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
     const words = this.#words;
     words[at + SlotWord.CONFIG] = config;
-    words[at + SlotWord.COOKIE_LO] = Number(BigInt.asIntN(32, cookie));
-    words[at + SlotWord.COOKIE_HI] = Number(BigInt.asIntN(32, cookie >> 32n));
+    // Most have none, and halving a BigInt makes four more.
+    words[at + SlotWord.COOKIE_LO] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie));
+    words[at + SlotWord.COOKIE_HI] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie >> 32n));
     words[at + SlotWord.LINK] = 0;
     words[at + SlotWord.INPUT] = 0;
     words[at + SlotWord.OUTPUT] = 0;
     words[at + SlotWord.RUNNING] = 0;
-    this.#port.store(at + SlotWord.FAMILY, (generation & FAMILY_GENERATION) << FAMILY_SHIFT);
+    if (kindOf(config) === Kind.LISTENER)
+      this.#port.store(at + SlotWord.FAMILY, familyTag(generation) << FAMILY_SHIFT);
+    else this.#port.store(at + SlotWord.USER, emptyUserWord(generation));
     this.#port.store(at + SlotWord.REASON, tag);
     this.#port.store(at + SlotWord.MAILBOX, tag | events);
   }
@@ -114,10 +133,25 @@ export class SlotRecords {
     return this.#words[this.#layout.slot(index) + SlotWord.CONFIG] ?? 0;
   }
 
+  /** The number is another file's by now, or nobody's: the end must not close it. The owner. */
+  disown(index: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.CONFIG] =
+      this.config(index) & ~(Trait.OWN | Trait.STREAM);
+  }
+
   cookie(index: number): bigint {
     const at = this.#layout.slot(index);
     const low = BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_LO] ?? 0));
     return (BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_HI] ?? 0)) << 32n) | low;
+  }
+
+  /** The value of a posted item, in place of a cookie. Registrar, owner. */
+  setNumber(index: number, value: number): void {
+    this.#doubles[(this.#layout.slot(index) + SlotWord.COOKIE_LO) >>> 1] = value;
+  }
+
+  number(index: number): number {
+    return this.#doubles[(this.#layout.slot(index) + SlotWord.COOKIE_LO) >>> 1] ?? 0;
   }
 
   cookieLow(index: number): number {
@@ -137,9 +171,19 @@ export class SlotRecords {
     return this.#ask(index, generation, EVENTS_MASK, events);
   }
 
-  /** As askEvents, for the disabled bit. */
-  askDisabled(index: number, generation: number, disabled: boolean): boolean {
-    return this.#ask(index, generation, DISABLED, disabled ? DISABLED : 0);
+  /** As askEvents: no deliveries until they are enabled. */
+  disable(index: number, generation: number): boolean {
+    return this.#ask(index, generation, DISABLED, DISABLED);
+  }
+
+  /** As askEvents: ends what `disable` asked for, and what the handler held back. */
+  enable(index: number, generation: number): boolean {
+    return this.#ask(index, generation, DISABLED | HELD, 0);
+  }
+
+  /** Holds deliveries back, or ends that: a bit of its own, so that a handler undoes no `disable` of another thread. The owner. */
+  hold(index: number, generation: number, held: boolean): void {
+    this.#ask(index, generation, HELD, held ? HELD : 0);
   }
 
   reason(index: number): number {
@@ -238,7 +282,7 @@ export class SlotRecords {
     const at = this.#layout.slot(listener) + SlotWord.FAMILY;
     for (;;) {
       const word = this.#port.load(at);
-      const same = word >>> FAMILY_SHIFT === (generation & FAMILY_GENERATION);
+      const same = word >>> FAMILY_SHIFT === familyTag(generation);
       if (!same || (word & CONNECTIONS_MASK) === 0) return false;
       if (this.#port.compareExchange(at, word, (word & ~STARVED) - 1) === word) return (word & STARVED) !== 0;
     }

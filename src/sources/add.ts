@@ -64,7 +64,8 @@ export function findHandler(name: unknown, entries: readonly HandlerEntry[]): nu
   throw makeError('ERR_WAKEONE_UNKNOWN_HANDLER', show(name), entries.map((entry) => entry.name).join(', '));
 }
 
-function checkCookie(cookie: unknown): bigint {
+/** @throws ERR_WAKEONE_INVALID_OPTION */
+export function checkCookie(cookie: unknown): bigint {
   if (cookie === undefined) return 0n;
   if (typeof cookie === 'bigint' && cookie >= 0n && cookie < COOKIE_LIMIT) return cookie;
   if (typeof cookie === 'number' && Number.isSafeInteger(cookie) && cookie >= 0) return BigInt(cookie);

@@ -8,9 +8,10 @@
  * and when the promise settles the turn is concluded; whatever is still ready brings the next one.
  */
 import type { Source } from '../reactor/source.ts';
+import { asError } from '../reactor/thrown.ts';
 import { Counter } from '../slots/layout.ts';
-import { Cause, causeOf, handlerOf, isDisabled, Phase, Trait } from '../slots/record.ts';
-import { Flag, flagsOf, Ready } from '../slots/word.ts';
+import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
+import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn } from './connection-turn.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
@@ -66,13 +67,32 @@ export class ConnectionSource implements Source {
       turn.bits |= Ready.IN;
     }
     if (!turn.has(Phase.OPENED)) {
+      // What was posted before is delivered after `open`.
+      if ((flagsOf(claimed) & Flag.USER) !== 0) this.#context.strands.posted(index, turn.generation);
       this.#opened(turn);
       return;
     }
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
+    if (asked) this.#heed(turn);
+    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
     if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
+  }
+
+  /** Calls `trigger` if something was posted. True if it is async. */
+  #triggered(turn: Turn): boolean {
+    const { users } = this.#context.memory;
+    const bits = users.take(turn.index, false);
+    if (bits === 0) return false;
+    users.settle(turn.index);
+    return this.#invoke(turn, 'trigger', bits);
+  }
+
+  /** Ends a pause that `enable()` has ended: a connection without handlers that run could never end it itself. */
+  #heed(turn: Turn): void {
+    const { records } = this.#context.memory;
+    if (turn.has(Phase.PAUSED) && !isHeld(records.mailbox(turn.index))) turn.phase &= ~Phase.PAUSED;
   }
 
   #begin(index: number, claimed: number): Turn {
@@ -170,7 +190,7 @@ export class ConnectionSource implements Source {
 
   /**
    * A paused connection that is hung up. The kernel cannot be told to be quiet about that, and each re-arm of a oneshot
-   * would report it again at once. There is nothing left to wait for but a request.
+   * would report it again at once. There is nothing left to wait for but a request: a teardown, or `enable()`, which ends the pause.
    */
   #isQuiet(turn: Turn): boolean {
     return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;
@@ -260,11 +280,14 @@ export class ConnectionSource implements Source {
   }
 
   /** Calls a handler. True if it is async: then the turn goes on in #resume. */
-  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason): boolean {
+  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason | number): boolean {
     turn.handle ??= new Connection(turn);
     let result: unknown;
+    let isAsync: boolean;
     try {
       result = callHandler(this.#handlersOf(turn), method, turn.handle, argument);
+      // What a handler returns is its own: to look at `then` may throw.
+      isAsync = isPromise(result);
     } catch (error) {
       this.#context.memory.count(Counter.HANDLED);
       this.#threw(turn, error);
@@ -272,17 +295,15 @@ export class ConnectionSource implements Source {
     }
     if (result === ABSENT) return false;
     this.#context.memory.count(Counter.HANDLED);
-    if (!isPromise(result)) return false;
-    this.#suspend(turn, method, result);
-    return true;
+    if (isAsync) this.#suspend(turn, method, result);
+    return isAsync;
   }
 
   #threw(turn: Turn, thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    turn.failure ??= { error, thrown: true };
+    turn.failure ??= { error: asError(thrown), thrown: true };
   }
 
-  #suspend(turn: Turn, method: Method, result: PromiseLike<unknown>): void {
+  #suspend(turn: Turn, method: Method, result: unknown): void {
     const { pending, loop } = this.#context;
     turn.keepInput();
     const held: Held = {

@@ -89,6 +89,11 @@ export class ConnectionTurn {
     return (this.phase & phase) !== 0;
   }
 
+  /** Tells other threads whether this connection is paused: their `enable()` ends that. */
+  hold(held: boolean): void {
+    this.context.memory.records.hold(this.index, this.generation, held);
+  }
+
   /** Whether input is wanted now. */
   get reading(): boolean {
     return (this.phase & (Phase.PAUSED | Phase.PEER_ENDED | Phase.ABOVE_MARK)) === 0;

@@ -2,8 +2,13 @@
 import { makeError, show } from '../errors.ts';
 import type { SocketAddress } from '../native/index.ts';
 import { Phase } from '../slots/record.ts';
+import { checkDetail, checkInteger } from './arguments.ts';
 import type { ConnectionTurn } from './connection-turn.ts';
+import type { CloseReason } from './reason.ts';
 import { Registration } from './registration.ts';
+
+/** The kernel's limit for TCP_KEEPIDLE, in seconds. */
+const MAX_KEEP_IDLE = 32_767;
 
 /**
  * Given to each handler of a connection. It may be used until that handler returns or, if it is async, settles; after
@@ -98,24 +103,39 @@ export class Connection {
     else turn.failure ??= { error, thrown: false };
   }
 
-  /** Ends the connection after this handler with the reason `{ type: 'teardown', detail }`: the force-oneshot of the own connection. */
+  /**
+   * Ends the connection after this handler with the reason `{ type: 'teardown', detail }`: the force-oneshot of the own
+   * connection.
+   * @param detail an application's number, 0 to 65535
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
   teardown(detail = 0): void {
-    this.#use('teardown()').closing ??= { type: 'teardown', detail: checkCount('detail', detail) & 0xffff };
+    const turn = this.#use('teardown()');
+    const reason: CloseReason = { type: 'teardown', detail: checkDetail(detail) };
+    turn.closing ??= reason;
   }
 
-  /** Reads no more until `resume()`. What has arrived stays in the kernel. */
+  /**
+   * Reads no more until `resume()`, or `registration.enable()` in whatever thread. What has arrived stays in the kernel, the
+   * end of the peer too.
+   */
   pause(): void {
-    this.#use('pause()').phase |= Phase.PAUSED;
+    const turn = this.#use('pause()');
+    turn.phase |= Phase.PAUSED;
+    turn.hold(true);
   }
 
   /** Ends `pause()`. */
   resume(): void {
-    this.#use('resume()').phase &= ~Phase.PAUSED;
+    const turn = this.#use('resume()');
+    turn.phase &= ~Phase.PAUSED;
+    turn.hold(false);
   }
 
   /**
    * Takes the descriptor out of the pool after this handler: it is not closed, and is the caller's from when `close` has
-   * run (reason `detached`). Returns it with the unread input.
+   * run (reason `detached`). Returns it with the unread input. Another thread that registers it anew must wait for the
+   * registration's `ended()`: `close` can tell it of the descriptor while it is still in the pool.
    * @throws ERR_WAKEONE_OUTPUT_PENDING while output is unsent
    */
   detach(): { readonly fd: number; readonly input: Buffer } {
@@ -144,10 +164,13 @@ export class Connection {
     return this;
   }
 
-  /** TCP keep-alive probes after `idleSeconds` of silence; 0 turns them off. */
+  /**
+   * TCP keep-alive probes after `idleSeconds` of silence, at most 32767; 0 turns them off.
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
   setKeepAlive(idleSeconds: number): this {
     const turn = this.#use('setKeepAlive()');
-    turn.context.native.setKeepAlive(this.fd, checkCount('idleSeconds', idleSeconds));
+    turn.context.native.setKeepAlive(this.fd, checkInteger('idleSeconds', idleSeconds, MAX_KEEP_IDLE));
     return this;
   }
 

@@ -1,5 +1,6 @@
 /** What the sources of one worker share. */
 import type { LoopTurns } from '../reactor/loop-turns.ts';
+import type { HandlerEntry } from '../reactor/protocol.ts';
 import type { Strands } from '../reactor/strands.ts';
 import type { Native, Region } from '../native/index.ts';
 import type { PoolMemory } from '../slots/memory.ts';
@@ -28,6 +29,7 @@ export type WorkerContext = {
   /** By number; what is behind one, its source knows. */
   readonly handlers: readonly object[];
   readonly names: readonly string[];
+  readonly entries: readonly HandlerEntry[];
   /** Where reads go, and writes of memory that has no native address come from. */
   readonly input: Scratch;
   readonly output: Scratch;

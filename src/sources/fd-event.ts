@@ -2,6 +2,7 @@
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
 import { Ready } from '../slots/word.ts';
+import { checkDetail } from './arguments.ts';
 import { READ_BYTES, type WorkerContext } from './context.ts';
 import type { CloseReason } from './reason.ts';
 import { Registration } from './registration.ts';
@@ -11,9 +12,13 @@ export type Delivery = {
   readonly context: WorkerContext;
   readonly fd: number;
   readonly generation: number;
+  /** Of its registration: when the handler fails late, the slot may be another's. */
+  readonly config: number;
   readonly bits: number;
   readonly events: number;
   readonly reason: CloseReason | undefined;
+  /** What was posted, 0 for nothing. */
+  readonly value: number;
   /** Directions that are not exhausted: delivered again in edge mode. */
   left: number;
   /** The handler asked for the end. */
@@ -72,6 +77,14 @@ export class FdEvent {
 
   get reason(): CloseReason | undefined {
     return this.#use('reason').reason;
+  }
+
+  /**
+   * What was posted: the merged value of a user event, 1 for each post that is counted, the bits of
+   * `registration.trigger()`, the number given to `pool.post()`. 0 if this delivery has another cause.
+   */
+  get value(): number {
+    return this.#use('value').value;
   }
 
   /** The user's 64 bits that came with `pool.add`. */
@@ -140,15 +153,19 @@ export class FdEvent {
     this.#use('exhausted()').left &= direction === 'in' ? ~Ready.IN : ~Ready.OUT;
   }
 
-  /** In a registration with `rearm: 'manual'`: re-arms when this handler ends. Without it the fd stays silent until `registration.enable()`. */
+  /** In a registration with `rearm: 'manual'`: re-arms when this handler ends. Without it the fd stays silent until `registration.enable()`; so it does if it was disabled meanwhile. */
   rearm(): void {
     const { context, fd, generation } = this.#use('rearm()');
-    context.memory.records.askDisabled(fd, generation, false);
+    context.memory.records.hold(fd, generation, false);
   }
 
-  /** Asks for the end: one last delivery follows this handler. */
+  /**
+   * Asks for the end: one last delivery follows this handler.
+   * @param detail an application's number, 0 to 65535
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
   teardown(detail = 0): void {
-    this.#use('teardown()').teardown = detail & 0xffff;
+    this.#use('teardown()').teardown = checkDetail(detail);
   }
 
   /** Aborted when a teardown is asked for while the async handler that was given this event is pending. */

@@ -1,8 +1,22 @@
-/** Turns of bare descriptors: one handler call a delivery, and one more for the last. */
+/**
+ * Turns of what is served by a function: bare descriptors, user events, posted items. One handler call a delivery, and for
+ * descriptors and user events one more for the last.
+ */
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
-import { Cause, eventsOf, handlerOf, isDisabled, Trait } from '../slots/record.ts';
-import { Flag, flagsOf, READY_NONE, Ready, readyOf } from '../slots/word.ts';
+import {
+  Cause,
+  causeOf,
+  eventsOf,
+  handlerOf,
+  isSilent,
+  Kind,
+  kindOf,
+  mergeOf,
+  Trait,
+} from '../slots/record.ts';
+import { Merge } from '../slots/user.ts';
+import { Flag, FLAGS_NONE, flagsOf, READY_NONE, Ready, readyOf } from '../slots/word.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
 import { type Delivery, FdEvent } from './fd-event.ts';
 import type { FdHandler } from './handlers.ts';
@@ -11,6 +25,11 @@ import { type CloseReason, reasonFrom } from './reason.ts';
 
 /** Delivered once for each edge, never repeated for being still true. */
 const CONDITIONS = Ready.ERR | Ready.HUP | Ready.RDHUP;
+
+/** How long a turn goes on with posts that count. */
+const TURN_MS = 1;
+/** Whether to look at the clock after so many units: at once for slow handlers, seldom for fast ones. */
+const isLook = (unit: number): boolean => (unit & (unit < 16 ? unit - 1 : 15)) === 0;
 
 export class FdSource implements Source {
   readonly #context: WorkerContext;
@@ -22,6 +41,11 @@ export class FdSource implements Source {
   turn(index: number, claimed: number): void {
     const { memory } = this.#context;
     enterTurn(this.#context, index);
+    const kind = kindOf(memory.records.config(index));
+    if (kind === Kind.ITEM) {
+      this.#item(index, claimed);
+      return;
+    }
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       this.#last(index, reasonFrom(memory.records.reason(index)));
       return;
@@ -35,21 +59,50 @@ export class FdSource implements Source {
     const bits = retest ? READY_NONE : readyOf(claimed);
     // Only what is asked for is delivered; the rest of an edge-triggered fd is kept for the day it is asked for.
     const asked = bits & (events | CONDITIONS);
-    if (isDisabled(mailbox) || asked === 0) {
-      this.#finish(index, edge ? bits : READY_NONE, events, isDisabled(mailbox));
+    const silent = isSilent(mailbox);
+    const value = silent || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
+    if (silent || (asked === 0 && value === 0)) {
+      this.#finish(index, edge ? bits : READY_NONE, events, silent);
       return;
     }
-    const delivery = this.#deliveryOf(index, asked, events, undefined);
+    const delivery = this.#deliveryOf(index, asked, events, undefined, value);
     delivery.left = bits & ~CONDITIONS;
+    if (value !== 0 && mergeOf(config) === Merge.COUNT) {
+      this.#units(index, delivery);
+      return;
+    }
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
-    if ((config & Trait.MANUAL) !== 0) memory.records.askDisabled(index, delivery.generation, true);
+    if ((config & Trait.MANUAL) !== 0) memory.records.hold(index, delivery.generation, true);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => this.#after(event, delivery));
   }
 
+  /**
+   * Posts that count: a call for each, and several calls in a turn, since a turn costs more than a call. Each unit is taken
+   * by itself: a worker that dies loses one. Ends when the time of a turn is over, or something else is asked.
+   */
+  #units(index: number, delivery: Delivery): void {
+    const { users, slots } = this.#context.memory;
+    const began = performance.now();
+    for (let unit = 1; ; unit++) {
+      const event = new FdEvent(delivery);
+      if (!this.#invoke(event, delivery, () => this.#after(event, delivery))) return;
+      FdEvent.revoke(event);
+      if (delivery.teardown !== undefined || (slots.waitingFlags(index) & ~Flag.USER) !== 0) break;
+      if (isLook(unit) && performance.now() - began >= TURN_MS) break;
+      if (users.take(index, true) === 0) break;
+    }
+    this.#conclude(delivery);
+  }
+
   #after(event: FdEvent, delivery: Delivery): void {
     FdEvent.revoke(event);
+    this.#conclude(delivery);
+  }
+
+  #conclude(delivery: Delivery): void {
     const { fd } = delivery;
+    if (delivery.value !== 0) this.#settle(fd, delivery.generation);
     if (delivery.teardown !== undefined) {
       const { records } = this.#context.memory;
       records.giveReason(fd, delivery.generation, Cause.TEARDOWN, delivery.teardown);
@@ -57,24 +110,73 @@ export class FdSource implements Source {
       return;
     }
     const mailbox = this.#context.memory.records.mailbox(fd);
-    this.#finish(fd, delivery.left, eventsOf(mailbox), isDisabled(mailbox));
+    this.#finish(fd, delivery.left, eventsOf(mailbox), isSilent(mailbox));
   }
 
   #last(index: number, reason: CloseReason): void {
     if (!this.#context.strands.beginEnd(index)) return;
-    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason);
+    // What was posted and not delivered comes with the last delivery.
+    const { users, slots } = this.#context.memory;
+    const value = users.takeLast(index, slots.generation(index));
+    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, value);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => {
       FdEvent.revoke(event);
+      if (value !== 0) users.settle(index);
       leaveTurn(this.#context, index);
       this.#context.strands.end(index, false);
     });
   }
 
-  #deliveryOf(fd: number, bits: number, events: number, reason: CloseReason | undefined): Delivery {
-    const generation = this.#context.memory.slots.generation(fd);
+  /** The only delivery of a posted item. If a worker died in it, nothing is left to deliver. */
+  #item(index: number, claimed: number): void {
+    const { records, users } = this.#context.memory;
+    const destroyed =
+      (flagsOf(claimed) & Flag.FORCED) !== 0 && causeOf(records.reason(index)) !== Cause.POOL_CLOSE;
+    const reason = destroyed ? reasonFrom(records.reason(index)) : undefined;
+    if (users.take(index, true) === 0) {
+      this.#over(index);
+      return;
+    }
+    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, records.number(index));
+    const event = new FdEvent(delivery);
+    this.#call(event, delivery, () => {
+      FdEvent.revoke(event);
+      users.settle(index);
+      this.#over(index);
+    });
+  }
+
+  #over(index: number): void {
+    leaveTurn(this.#context, index);
+    if (this.#context.strands.beginEnd(index)) this.#context.strands.end(index, false);
+  }
+
+  /** What was posted to a user event or, by trigger(), to a descriptor. */
+  #take(index: number): number {
+    const { users, records } = this.#context.memory;
+    return users.take(index, mergeOf(records.config(index)) === Merge.COUNT);
+  }
+
+  /** The value was dealt with; if more waits, another turn comes. */
+  #settle(index: number, generation: number): void {
+    const { users, slots } = this.#context.memory;
+    users.settle(index);
+    if (users.waiting(index) !== 0) slots.request(index, generation, Flag.USER);
+  }
+
+  #deliveryOf(
+    fd: number,
+    bits: number,
+    events: number,
+    reason: CloseReason | undefined,
+    value: number,
+  ): Delivery {
     const context = this.#context;
-    return { context, fd, generation, bits, events, reason, left: 0, teardown: undefined };
+    const { slots, records } = context.memory;
+    const generation = slots.generation(fd);
+    const config = records.config(fd);
+    return { context, fd, generation, config, bits, events, reason, value, left: 0, teardown: undefined };
   }
 
   #finish(index: number, leftover: number, events: number, silent: boolean): void {
@@ -84,20 +186,23 @@ export class FdSource implements Source {
 
   /** Calls the handler, and `then` when it is done, now or later. */
   #call(event: FdEvent, delivery: Delivery, then: () => void): void {
+    if (this.#invoke(event, delivery, then)) then();
+  }
+
+  /** Calls the handler. True if it is done; else `then` is called when it is. */
+  #invoke(event: FdEvent, delivery: Delivery, then: () => void): boolean {
     const { handlers, memory } = this.#context;
-    const handler = handlers[this.#handlerOf(delivery)] as FdHandler;
+    const handler = handlers[handlerOf(delivery.config)] as FdHandler;
     memory.count(Counter.HANDLED);
     try {
       const result: unknown = handler(event);
-      if (isPromise(result)) {
-        this.#suspend(event, delivery, result, then);
-        return;
-      }
+      if (!isPromise(result)) return true;
+      this.#suspend(event, delivery, result, then);
+      return false;
     } catch (error) {
-      this.#report(error, delivery);
-      delivery.teardown ??= 0;
+      this.#failed(error, delivery);
+      return true;
     }
-    then();
   }
 
   #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
@@ -121,19 +226,17 @@ export class FdSource implements Source {
     };
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#report(error, delivery);
-      delivery.teardown ??= 0;
+      this.#failed(error, delivery);
       settle();
     });
     pending.add(held, delivery.reason !== undefined);
     loop.runMicrotasks();
   }
 
-  #handlerOf(delivery: Delivery): number {
-    return handlerOf(this.#context.memory.records.config(delivery.fd));
-  }
-
-  #report(error: unknown, delivery: Delivery): void {
-    this.#context.report(error, this.#context.names[this.#handlerOf(delivery)] ?? '', delivery.fd);
+  /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
+  #failed(error: unknown, delivery: Delivery): void {
+    const { config, fd } = delivery;
+    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', fd);
+    if (kindOf(config) === Kind.RAW) delivery.teardown ??= 0;
   }
 }

@@ -20,6 +20,8 @@ export function callHandler(
       return handlers.data === undefined ? ABSENT : handlers.data(connection);
     case 'drain':
       return handlers.drain === undefined ? ABSENT : handlers.drain(connection);
+    case 'trigger':
+      return handlers.trigger === undefined ? ABSENT : handlers.trigger(connection, argument as number);
     case 'end':
       return handlers.end === undefined ? ABSENT : handlers.end(connection);
     case 'error':

@@ -10,7 +10,7 @@ type Result = void | Promise<void>;
 
 /**
  * Handlers of a connection. At most one of them runs at a time for one connection, in one worker; the next may run in
- * another worker. In one turn the order is: data, end, drain; `close` is the last of all and runs exactly once for each
+ * another worker. In one turn the order is: trigger, data, end, drain; `close` is the last of all and runs exactly once for each
  * connection whose `open` ran.
  */
 export type ConnectionHandlers = {
@@ -18,6 +18,8 @@ export type ConnectionHandlers = {
   open?(connection: Connection): Result;
   /** New input is there: `connection.input`, `connection.read()`. What is left unread is kept. */
   data?(connection: Connection): Result;
+  /** `registration.trigger(bits)` was called, by any thread: the bits of all calls since the last delivery. */
+  trigger?(connection: Connection, bits: number): Result;
   /** All output has been handed to the kernel after `write()` had returned false. */
   drain?(connection: Connection): Result;
   /** The peer will send no more. Without `allowHalfOpen` our side is ended after this handler. */
@@ -48,7 +50,7 @@ export type HandlerModule<H extends Record<string, Handler> = Record<string, Han
   readonly [MARK]: true;
 };
 
-const CONNECTION_METHODS = new Set(['open', 'data', 'drain', 'end', 'error', 'close']);
+const CONNECTION_METHODS = new Set(['open', 'trigger', 'data', 'drain', 'end', 'error', 'close']);
 
 /**
  * Declares the handlers of a module; make the result its default export. Any thread.

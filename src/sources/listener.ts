@@ -44,7 +44,8 @@ export class ListenerSource implements Source {
   readonly #context: WorkerContext;
   readonly #connections: ConnectionSource;
   readonly #onStarved: (fd: number, errno: number) => void;
-  readonly #retries = new Set<number>();
+  /** Generations of the listeners whose retry timer runs, by descriptor: the number may be another listener's by then. */
+  readonly #retries = new Map<number, number>();
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -140,10 +141,10 @@ export class ListenerSource implements Source {
   #pause(index: number, generation: number, errno: number): Stop {
     this.#context.memory.records.starve(index);
     this.#tell(index, errno);
-    if (this.#retries.has(index)) return Stop.STARVED;
-    this.#retries.add(index);
+    if (this.#retries.get(index) === generation) return Stop.STARVED;
+    this.#retries.set(index, generation);
     setTimeout(() => {
-      this.#retries.delete(index);
+      if (this.#retries.get(index) === generation) this.#retries.delete(index);
       this.#context.strands.request(index, generation, Flag.CONTROL);
     }, RETRY_MS);
     return Stop.STARVED;

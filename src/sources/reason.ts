@@ -22,7 +22,7 @@ export type CloseReason =
   | { readonly type: 'pool-destroyed' }
   /** The worker that ran this registration's handler died. */
   | { readonly type: 'worker-died' }
-  /** The descriptor was closed behind the pool's back. */
+  /** The descriptor was closed behind the pool's back: its number may be another file's. Found out when a 'oneshot' one is re-armed. */
   | { readonly type: 'fd-gone' };
 
 /** Turns a slot's reason word into what the handler is told. */

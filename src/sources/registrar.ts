@@ -4,10 +4,13 @@
  */
 import { Errno, type Native } from '../native/index.ts';
 import type { Strands } from '../reactor/strands.ts';
-import { Word } from '../slots/layout.ts';
+import { SlotWord } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { Cause, type Kind, packConfig } from '../slots/record.ts';
-import { Flag } from '../slots/word.ts';
+import { Flag, State } from '../slots/word.ts';
+
+/** How long a registrar waits for the last steps of a slot's end. A worker that dies in them leaves them to the supervisor. */
+const FREEING_MS = 100;
 
 export type Application = {
   readonly handler: number;
@@ -22,6 +25,7 @@ export class Registrar {
   readonly #memory: PoolMemory;
   readonly #strands: Strands;
   readonly #native: Native;
+  #nextSource = -1;
 
   constructor(memory: PoolMemory, strands: Strands, native: Native) {
     this.#memory = memory;
@@ -34,8 +38,24 @@ export class Registrar {
    * registered already, else what EPOLL_CTL_ADD said; then nothing is left armed or half-made.
    */
   register(fd: number, application: Application): number {
-    if (!this.#memory.slots.register(fd, this.#memory.me)) return Errno.EEXIST;
-    return this.#begin(fd, application);
+    return this.#take(fd) ? this.#begin(fd, application) : Errno.EEXIST;
+  }
+
+  /**
+   * Takes the slot of a number that came from the app. A file of that number which the pool has just closed may have left
+   * its slot a few instructions before FREE: that is waited for, the app cannot know of it.
+   */
+  #take(fd: number): boolean {
+    const { slots, me, port, layout } = this.#memory;
+    const end = performance.now() + FREEING_MS;
+    while (!slots.register(fd, me)) {
+      const frees = slots.isFreeing(fd);
+      // It may have become FREE since register() looked.
+      if ((!frees && slots.state(fd) !== State.FREE) || performance.now() > end) return false;
+      // free() notifies; the time is for a slot that was freed since the look.
+      if (frees) port.wait(layout.slot(fd) + SlotWord.GENERATION, slots.generation(fd), 1);
+    }
+    return true;
   }
 
   /**
@@ -59,16 +79,32 @@ export class Registrar {
     return result < 0 ? result : number;
   }
 
+  /**
+   * Registers a source that has no descriptor; the caller owns the slot then and ends its first turn. Returns the slot's
+   * index, ENOSPC if `maxSources` are in use.
+   */
+  registerSource(application: Application): number {
+    const { slots, me, layout } = this.#memory;
+    const count = layout.slotCount - layout.maxFds;
+    for (let looked = 0; looked < count; looked++) {
+      // Round and round: a slot is used again as late as possible.
+      this.#nextSource = (this.#nextSource + 1) % count;
+      const index = layout.maxFds + this.#nextSource;
+      if (!slots.register(index, me)) continue;
+      this.#begin(index, application);
+      return index;
+    }
+    return Errno.ENOSPC;
+  }
+
   #begin(fd: number, application: Application): number {
-    const { slots, records, port } = this.#memory;
+    const { slots, records, census } = this.#memory;
     const { handler, kind, traits, events, cookie, listener } = application;
     const generation = slots.generation(fd);
     records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
-    if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
-    if (port.add(Word.REGISTERED, 1) === 0) this.onFirst();
+    if (census.enter(fd, listener)) this.onFirst();
     const result = this.#strands.arm(fd, generation, events);
     if (result < 0) {
-      if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
       this.#strands.abandon(fd);
       return result;
     }

@@ -4,8 +4,10 @@ import { makeError, show } from '../errors.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { SlotWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, eventsOf, MAX_DETAIL, type SlotRecords } from '../slots/record.ts';
+import { Cause, eventsOf, Kind, kindOf, type SlotRecords } from '../slots/record.ts';
+import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
+import { checkDetail } from './arguments.ts';
 
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
@@ -79,12 +81,33 @@ export class Registration {
    * @throws ERR_WAKEONE_STALE_REGISTRATION
    */
   disable(): void {
-    this.#ask((records) => records.askDisabled(this.fd, this.generation, true));
+    this.#ask((records) => records.disable(this.fd, this.generation));
   }
 
-  /** Ends `disable()`, and re-arms after a delivery that was not re-armed by its handler. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION */
+  /**
+   * Ends `disable()`, and what the handler itself held back: re-arms after a delivery that was not re-armed, and ends the
+   * `pause()` of a connection. Any thread; idempotent. @throws ERR_WAKEONE_STALE_REGISTRATION
+   */
   enable(): void {
-    this.#ask((records) => records.askDisabled(this.fd, this.generation, false));
+    this.#ask((records) => records.enable(this.fd, this.generation));
+  }
+
+  /**
+   * Delivers `bits` to the registration's own handler: `event.value` of a bare descriptor, the `trigger` handler of a
+   * connection. Any thread. Bits of calls that come before the delivery are merged by OR; while the registration is
+   * disabled they wait.
+   * @param bits 1 to 2^23 - 1
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT; ERR_WAKEONE_HANDLER_KIND for a listener
+   * @throws ERR_WAKEONE_STALE_REGISTRATION if the registration has ended
+   */
+  trigger(bits: number): void {
+    const value = checkPosted('bits', bits);
+    const { users, records } = this.#memory;
+    if (this.active && kindOf(records.config(this.fd)) === Kind.LISTENER)
+      throw makeError('ERR_WAKEONE_HANDLER_KIND', 'listener', 'a registration with a handler of its own');
+    if (!this.active || users.post(this.fd, this.generation, Merge.OR, value) !== Posted.DONE)
+      throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
+    this.#strands.posted(this.fd, this.generation);
   }
 
   /**
@@ -97,15 +120,7 @@ export class Registration {
    * @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_ABORTED
    */
   async teardown(detail = 0, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    if (!Number.isInteger(detail) || detail < 0 || detail > MAX_DETAIL) {
-      throw makeError(
-        'ERR_WAKEONE_INVALID_ARGUMENT',
-        'detail',
-        `an integer from 0 to ${MAX_DETAIL}`,
-        show(detail),
-      );
-    }
-    this.force(Cause.TEARDOWN, detail);
+    this.force(Cause.TEARDOWN, checkDetail(detail));
     await untilAborted(this.ended(), options.signal, 'teardown()');
   }
 
@@ -155,6 +170,20 @@ export class Registration {
     if (asked && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
     throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
   }
+}
+
+export const isPostable = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_USER_VALUE;
+
+/** A value that may be posted. @throws ERR_WAKEONE_INVALID_ARGUMENT */
+export function checkPosted(name: string, value: unknown): number {
+  if (isPostable(value)) return value;
+  throw makeError(
+    'ERR_WAKEONE_INVALID_ARGUMENT',
+    name,
+    `an integer from 1 to ${MAX_USER_VALUE}`,
+    show(value),
+  );
 }
 
 /** @throws ERR_WAKEONE_INVALID_FD */

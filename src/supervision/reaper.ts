@@ -2,6 +2,12 @@
  * What a dead worker leaves behind, and how it is put right (G9). Called by the app's thread once the Worker's `exit`
  * event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too many
  * fails its claim, a wake-up too many finds nothing.
+ *
+ * One thing stays: a worker that vanishes between the EPOLL_CTL_DEL and the close() of a descriptor that the app had handed
+ * over leaves it open. Whether the close was made only the kernel could tell, and it tells the same of a number that is
+ * out of the set and of one that has become somebody else's file: ENOENT. To close another's file is worse than a leak
+ * (G4). Without the DEL the set itself would tell, but would go on reporting a file of which there is a duplicate. The
+ * pool's own connections are closed without it, so none of them is lost.
  */
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
@@ -9,57 +15,89 @@ import { Poller } from '../reactor/poller.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
+import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
-import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
+import { Flag, generationOf, isGeneration, ownerOf, State, stateOf } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
 const RETRY_MS = 1;
+/**
+ * What goes on when a worker dies in its turn. A listener has no handler that could have done it: the connection that it was
+ * opening ends. Of posts only those are lost that the dead one had taken.
+ */
+const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM]);
+const POSTED: ReadonlySet<number> = new Set([Kind.EVENT, Kind.ITEM]);
 
-/** Puts right what `worker` left. `alive` is the bitmap of the workers that live. */
-export function reap(dispatcher: PoolDispatcher, worker: number, alive: number): void {
+/**
+ * Puts right what `worker` left. `alive` is the bitmap of the workers that live. Returns the handlers of posts that it had
+ * taken and not finished: those are lost.
+ */
+export function reap(dispatcher: PoolDispatcher, worker: number, alive: number): number[] {
   const { memory, native } = dispatcher;
   const dead = Owner.FIRST_WORKER + worker;
   const line = memory.layout.worker(worker);
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.ABSENT;
   memory.port.store(line + WorkerWord.ATTENTION, 0);
-  for (const at of [Word.BUFFER_LOCK, Word.OVERFLOW_LOCK]) {
-    const mutex = new Mutex(memory.port, at);
-    if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
-  }
-  reapSlots(dispatcher, native, dead);
+  const mutex = new Mutex(memory.port, Word.BUFFER_LOCK);
+  if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
+  const lost = reapSlots(dispatcher, native, dead);
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
+  // It may have died between a change of the runnable ones and asking the others to look.
+  dispatcher.limit.askForReview();
   // It may have been the one that looks for work, or have died between choosing somebody and waking it.
   dispatcher.stopSearching();
   dispatcher.wakeForWork();
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
   memory.port.notify(Word.MONITOR, 1);
+  return lost;
 }
 
-function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): void {
+function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { memory } = dispatcher;
-  const { slots, records, layout } = memory;
-  for (let index = 0; index < layout.maxFds; index++) {
+  const { slots, records, layout, census } = memory;
+  const lost: number[] = [];
+  for (let index = 0; index < layout.slotCount; index++) {
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
-    const listens = kindOf(records.config(index)) === Kind.LISTENER;
+    const goesOn = GO_ON.has(kindOf(records.config(index)));
     if (ownerOf(slots.word(index)) === dead) {
-      // A listener has no handler that could have done it: the connection that it was opening ends, and it goes on.
-      if (!listens) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
+      if (POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index))
+        lost.push(handlerOf(records.config(index)));
+      if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
-      const outcome = slots.reap(index, dead, Owner.SUPERVISOR, listens ? Flag.CONTROL : Flag.FORCED);
+      // Before the slot is anybody's again.
+      if (census.repair(index))
+        askListener(dispatcher, records.parent(index), records.parentGeneration(index));
+      const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
-    } else if (slots.state(index) === State.QUEUED && memory.ring.length * 2 < memory.ring.capacity) {
-      // Its hint may have died between the CAS and the push.
+    } else if (slots.state(index) === State.QUEUED) {
+      // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
+      // overflow it stays once; in the ring a second one fails its claim.
       dispatcher.push(index + 1);
     } else if (waitsForTimer(memory, index)) {
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
       if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
     }
+    if (hasPosts(memory, index)) {
+      // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
+      const outcome = slots.request(index, slots.generation(index), Flag.USER);
+      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+    }
   }
+  return lost;
+}
+
+/** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */
+function losesPosts({ slots, users }: PoolMemory, index: number): boolean {
+  const word = slots.word(index);
+  return stateOf(word) === State.CLOSING ? users.reapLast(index, generationOf(word)) : users.reap(index);
+}
+
+function hasPosts({ records, users }: PoolMemory, index: number): boolean {
+  return kindOf(records.config(index)) !== Kind.LISTENER && users.waiting(index) !== 0;
 }
 
 /**
@@ -81,23 +119,29 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, port } = dispatcher.memory;
+  const { slots, records, data, census, layout } = dispatcher.memory;
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
-  const removed = native.epollControl(set, EpollOp.DEL, index, 0, index, 0);
+  // The index of a source without a descriptor may be the number of a file of somebody's, the pool's own too.
+  const isOurs = index < layout.maxFds && native.epollControl(set, EpollOp.DEL, index, 0, index, 0) === 0;
   const owned = (records.config(index) & Trait.OWN) !== 0;
   const parent = records.parent(index);
   const parentGeneration = records.parentGeneration(index);
   giveBack(data, records.takeInput(index));
   giveBack(data, records.takeOutput(index));
+  const { starved } = census.leave(index);
   if (!ended) slots.endGeneration(index);
-  if (owned && removed === 0) native.close(index);
+  if (owned && isOurs) native.close(index);
   slots.close(index, Owner.SUPERVISOR);
   slots.free(index, Owner.SUPERVISOR);
-  if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
-    if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) dispatcher.push(parent + 1);
-  }
-  port.add(Word.REGISTERED, -1);
+  if (starved) askListener(dispatcher, parent, parentGeneration);
+}
+
+/** A listener waits for room, and there is some: lets it look again. */
+function askListener(dispatcher: PoolDispatcher, listener: number | undefined, generation: number): void {
+  if (listener === undefined) return;
+  const outcome = dispatcher.memory.slots.request(listener, generation, Flag.CONTROL);
+  if (outcome === Outcome.PUSH) dispatcher.push(listener + 1);
 }
 
 /** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */

@@ -4,13 +4,20 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { Loading, type LoadingTask } from '../reactor/protocol.ts';
 
-/** What a thread runs: a file of the package, the export it calls, and its argument. */
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'cts' : 'cjs';
+const ENTRY_FILE = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href;
+
+/** What a thread runs: a file of the package, whose default export it calls, and its argument. */
 export type ThreadTask = {
   readonly filename: string;
   readonly data: object;
   readonly transfer: readonly object[];
 };
+
+/** A task that has not settled. */
+type Task = { readonly controller: AbortController; readonly loading: Int32Array };
 
 /** Piscina's record of a worker; it is reached through a symbol of the object that `workerCreate` hands out. */
 type WorkerInfo = { readonly worker: Worker; unref(): unknown };
@@ -20,7 +27,7 @@ export class Threads {
   readonly #infos = new Set<WorkerInfo>();
   #unreferenced = false;
   /** Not settled, oldest first: those that wait for a thread are the last ones. */
-  readonly #tasks = new Set<AbortController>();
+  readonly #tasks = new Set<Task>();
   /** By thread id, as long as the thread lives. */
   readonly #exits = new Map<number, Promise<void>>();
 
@@ -38,7 +45,7 @@ export class Threads {
     // a listener the process would end: whoever waits in the queue is told, and may try again.
     this.#piscina.on('error', () => {
       const { queueSize } = this.#piscina;
-      if (queueSize > 0) for (const task of [...this.#tasks].slice(-queueSize)) task.abort();
+      if (queueSize > 0) for (const task of [...this.#tasks].slice(-queueSize)) task.controller.abort();
     });
     this.#piscina.on('workerCreate', (created: object) => {
       const info = infoOf(created);
@@ -50,17 +57,28 @@ export class Threads {
   }
 
   /** Starts a task on a thread of its own; settles when the task ends, rejects when its thread dies. */
-  async run(task: ThreadTask): Promise<void> {
-    const waiting = new AbortController();
-    this.#tasks.add(waiting);
+  async run({ filename, data, transfer }: ThreadTask): Promise<void> {
+    const controller = new AbortController();
+    const loading = new Int32Array(new SharedArrayBuffer(4));
+    const task = { controller, loading };
+    this.#tasks.add(task);
     try {
-      await this.#piscina.run(task.data, {
-        filename: task.filename,
-        transferList: [...task.transfer] as never,
-        signal: waiting.signal,
+      await this.#piscina.run({ ...data, module: filename, loading } satisfies LoadingTask, {
+        filename: ENTRY_FILE,
+        transferList: [...transfer] as never,
+        signal: controller.signal,
       });
     } finally {
-      this.#tasks.delete(waiting);
+      this.#tasks.delete(task);
+    }
+  }
+
+  /** Blocks until no thread is loading, or the time is over; none begins to after this. */
+  endLoading(timeoutMs: number): void {
+    const end = performance.now() + timeoutMs;
+    for (const { loading } of this.#tasks) {
+      if (Atomics.compareExchange(loading, 0, Loading.ASKED, Loading.FORBIDDEN) !== Loading.LOADS) continue;
+      Atomics.wait(loading, 0, Loading.LOADS, Math.max(0, end - performance.now()));
     }
   }
 

@@ -1,94 +1,86 @@
 /**
- * Where hints go that the ring has no room for: a queue of two linked lists, first in first out.
+ * Where hints go that the ring has no room for: a set of hints, one bit each, in shared memory.
  *
- * A ring of twice the slots never needs it; a smaller one is allowed, and then this is what keeps G5. The links are in
- * shared memory, one word per hint: a hint is in at most one list at a time.
+ * A ring of twice the slots needs it only after deaths, when hints are pushed again that may be there already; a smaller
+ * ring is allowed, and then this is what keeps G5. A set and not a list: a slot has room for one link, and a hint that is
+ * chained a second time would cross the chain.
  *
- * New hints are pushed on a stack by CAS (any thread, any time). Who holds the lock moves them on: takes that stack
- * whole, turns it round, and pops from the turned one. Only the holder pops, so there is no ABA.
+ * O1  Adding is one OR. A hint that is there already stays once, so whoever cannot know whether a hint was lost adds it
+ *     again: a thread that vanishes at any instruction leaves nothing here that the reaper's pushes do not repair (G9).
+ * O2  A hint is taken out by the one AND that clears its bit, and only then pushed into the ring. (The other way round it
+ *     could be taken, queued and added again in between, and the clearing would lose it.)
+ * O3  `added` is counted after the bit was set; `swept` becomes an `added` that was loaded before all bits were looked at.
+ *     So while the two are equal there is no hint here but those that somebody has in hand, and will push.
+ *
+ * Hints come out in the order of their numbers, from behind the last one that came out: none waits longer than a round.
  */
-import type { Mutex } from './mutex.ts';
 import type { Port } from './port.ts';
 import type { Ring } from './ring.ts';
 
 export type OverflowPlace = {
-  readonly fresh: number;
-  readonly turned: number;
-  readonly count: number;
-  /** Word of hint h's link: `link + (h - 1) * stride`. */
-  readonly link: number;
-  readonly stride: number;
+  readonly added: number;
+  readonly swept: number;
+  /** Where the next look begins. A wrong one costs order, nothing else. */
+  readonly cursor: number;
+  /** First word of the bits, and how many words there are: hint h is bit h. */
+  readonly bits: number;
+  readonly words: number;
 };
+
+/** Words that hints up to `most` need. */
+export const overflowWords = (most: number): number => (most >>> 5) + 1;
 
 export class Overflow {
   readonly #port: Port;
   readonly #place: OverflowPlace;
-  readonly #mutex: Mutex;
-  readonly #owner: number;
 
-  constructor(port: Port, place: OverflowPlace, mutex: Mutex, owner: number) {
+  constructor(port: Port, place: OverflowPlace) {
     this.#port = port;
     this.#place = place;
-    this.#mutex = mutex;
-    this.#owner = owner;
   }
 
-  /** Keeps a hint that the ring refused. Any thread. */
+  /** Keeps a hint that the ring refused. Any thread, also if it is here already. */
   add(hint: number): void {
-    const port = this.#port;
-    for (;;) {
-      const top = port.load(this.#place.fresh);
-      port.store(this.#linkOf(hint), top);
-      if (port.compareExchange(this.#place.fresh, top, hint) === top) break;
-    }
-    port.add(this.#place.count, 1);
+    this.#port.or(this.#place.bits + (hint >>> 5), 1 << (hint & 31));
+    this.#port.add(this.#place.added, 1);
   }
 
   /** As isEmpty, but only an estimate: it may have changed already, in either direction. */
   get seemsEmpty(): boolean {
-    return this.#port.peek(this.#place.fresh) === 0 && this.#port.peek(this.#place.turned) === 0;
+    return this.#port.peek(this.#place.added) === this.#port.peek(this.#place.swept);
   }
 
   get isEmpty(): boolean {
-    return this.#port.load(this.#place.fresh) === 0 && this.#port.load(this.#place.turned) === 0;
+    return this.#port.load(this.#place.added) === this.#port.load(this.#place.swept);
   }
 
   /** How many hints ever came here. */
   get count(): number {
-    return this.#port.load(this.#place.count) >>> 0;
+    return this.#port.load(this.#place.added) >>> 0;
   }
 
-  /** Moves hints into the ring while it has room. Any thread; does nothing while another one is at it. */
+  /** Moves hints into the ring while it has room. Any thread. */
   refill(ring: Ring): void {
-    if (!this.#mutex.tryLock(this.#owner)) return;
-    for (;;) {
-      const hint = this.#oldest();
-      if (hint === 0) break;
-      // The link is read before the push: once published, the hint may be taken and chained again.
-      const rest = this.#port.load(this.#linkOf(hint));
-      if (!ring.push(hint)) break;
-      this.#port.store(this.#place.turned, rest);
-    }
-    this.#mutex.unlock();
-  }
-
-  #oldest(): number {
     const port = this.#port;
-    const known = port.load(this.#place.turned);
-    if (known !== 0) return known;
-    let hint = port.exchange(this.#place.fresh, 0);
-    let turned = 0;
-    while (hint !== 0) {
-      const next = port.load(this.#linkOf(hint));
-      port.store(this.#linkOf(hint), turned);
-      turned = hint;
-      hint = next;
+    const { added, swept, cursor, bits, words } = this.#place;
+    const seen = port.load(added);
+    if (port.load(swept) === seen) return;
+    const from = port.peek(cursor);
+    // The word in which the look begins comes twice: at first only from the cursor on.
+    for (let i = 0, mask = -1 << (from & 31); i <= words; i++, mask = -1) {
+      const word = ((from >>> 5) + i) % words;
+      for (let found = port.peek(bits + word) & mask; found !== 0; found = port.peek(bits + word) & mask) {
+        if (ring.length >= ring.capacity) return;
+        const bit = found & -found;
+        if ((port.and(bits + word, ~bit) & bit) === 0) continue;
+        const hint = word * 32 + 31 - Math.clz32(bit);
+        if (!ring.push(hint)) {
+          this.add(hint);
+          return;
+        }
+        port.store(cursor, hint + 1);
+      }
     }
-    port.store(this.#place.turned, turned);
-    return turned;
-  }
-
-  #linkOf(hint: number): number {
-    return this.#place.link + (hint - 1) * this.#place.stride;
+    port.store(swept, seen);
   }
 }

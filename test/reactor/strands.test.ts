@@ -5,8 +5,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { FakeCall } from '../../src/native/fake.ts';
 import { Epoll, EpollOp, Errno } from '../../src/native/index.ts';
-import { Counter, Word, WorkerWord } from '../../src/slots/layout.ts';
-import { Trait } from '../../src/slots/record.ts';
+import { Counter, WorkerWord } from '../../src/slots/layout.ts';
+import { Cause, causeOf, detailOf, Kind, Trait } from '../../src/slots/record.ts';
 import { Flag, flagsOf, Ready, readyOf, State } from '../../src/slots/word.ts';
 import { armed, connectionFd, type FakePool, makeFakePool, rawFd, takeAll } from '../fake-pool.ts';
 
@@ -76,7 +76,7 @@ describe('registering', () => {
       pool.native.failNext('epollControl', errno);
       expect(pool.registrar.register(fd, rawFd)).toBe(errno);
       expect(pool.memory.slots.state(fd)).toBe(State.FREE);
-      expect(pool.memory.port.load(Word.REGISTERED)).toBe(0);
+      expect(pool.memory.census.registered).toBe(0);
       expect(pool.registrar.register(fd, rawFd)).toBe(0);
       expect(pool.memory.slots.generation(fd)).toBe(1);
     },
@@ -136,12 +136,56 @@ describe('ending a turn, oneshot', () => {
     expect(pool.memory.slots.state(fd)).toBe(State.DISABLED);
   });
 
-  test('a number that was closed behind our back is counted, and no harm is done', () => {
-    armed(pool, fd);
-    claim();
-    pool.native.close(fd);
-    expect(pool.strands.finish(fd, 0, Ready.IN, false)).toBe(true);
-    expect(pool.counted(Counter.STALE)).toBe(1);
+  describe.each([
+    ['borrowed', 0],
+    ['owned', Trait.OWN],
+    ['the pool’s own', Trait.OWN | Trait.STREAM],
+  ])('a number, %s, that was closed behind our back', (_, traits) => {
+    const nextTurn = (): number => {
+      expect(takeAll(pool)).toEqual([fd + 1]);
+      const claimed = pool.memory.slots.claim(fd, pool.memory.me);
+      pool.strands.beginEnd(fd);
+      pool.strands.end(fd, false);
+      return claimed;
+    };
+
+    test('and is nobody’s: the next turn is the last', () => {
+      armed(pool, fd, { ...rawFd, traits });
+      claim();
+      pool.native.close(fd);
+      expect(pool.strands.finish(fd, 0, Ready.IN, false)).toBe(true);
+      expect(pool.counted(Counter.STALE)).toBe(1);
+      expect(causeOf(pool.memory.records.reason(fd))).toBe(Cause.FD_GONE);
+      expect(flagsOf(nextTurn())).toBe(Flag.FORCED);
+      expect(pool.memory.slots.state(fd)).toBe(State.FREE);
+      expect(pool.memory.census.registered).toBe(0);
+    });
+
+    test('and is another file’s: that one stays open', () => {
+      armed(pool, fd, { ...rawFd, traits });
+      claim();
+      pool.native.close(fd);
+      expect(pool.native.eventfd()).toBe(fd);
+      pool.strands.finish(fd, 0, Ready.IN, false);
+      const seen = watchCalls();
+      nextTurn();
+      expect(seen.map(({ call }) => call)).toEqual(['epollControl']);
+      expect(pool.native.openFds).toContain(fd);
+      expect(armed(pool, fd)).toBe(1);
+    });
+
+    test('does not hide that a teardown was asked for already', () => {
+      const generation = armed(pool, fd, { ...rawFd, traits });
+      claim();
+      pool.memory.records.giveReason(fd, generation, Cause.TEARDOWN, 7);
+      pool.strands.request(fd, generation, Flag.FORCED);
+      pool.native.close(fd);
+      expect(pool.native.eventfd()).toBe(fd);
+      pool.strands.finish(fd, 0, Ready.IN, false);
+      expect(detailOf(pool.memory.records.reason(fd))).toBe(7);
+      nextTurn();
+      expect(pool.native.openFds).toContain(fd);
+    });
   });
 });
 
@@ -268,6 +312,24 @@ describe('the end', () => {
     expect(pool.native.openFds).toContain(fd);
   });
 
+  test('it is counted out before the number is closed: from then on it may be the next one’s', () => {
+    const listener = pool.native.eventfd();
+    const generation = armed(pool, listener, { ...rawFd, kind: Kind.LISTENER });
+    pool.registrar.register(fd, { ...connectionFd, listener: { index: listener, generation } });
+    const counts: number[][] = [];
+    const count = (): void => {
+      counts.push([pool.memory.census.registered, pool.memory.records.connections(listener)]);
+    };
+    pool.strands.beginEnd(fd);
+    count();
+    pool.native.onCall = count;
+    pool.strands.end(fd, false);
+    expect(counts).toEqual([
+      [2, 1],
+      [1, 0],
+    ]);
+  });
+
   test('a registrar that is given the number right after the close takes the slot over', () => {
     armed(pool, fd, ownedFd);
     claim();
@@ -289,7 +351,7 @@ describe('the end', () => {
     expect(taken).toBe(true);
     expect(pool.memory.slots.state(fd)).toBe(State.ACTIVE);
     expect(pool.memory.slots.ownerOf(fd, 1)).toBe(other.memory.me);
-    expect(pool.memory.port.load(Word.REGISTERED)).toBe(1);
+    expect(pool.memory.census.registered).toBe(1);
   });
 
   test('its buffers are given back', () => {
@@ -322,7 +384,7 @@ describe('the end', () => {
 
   test('a listener that waits for room is asked to look again', () => {
     const listener = pool.native.eventfd();
-    const generation = armed(pool, listener);
+    const generation = armed(pool, listener, { ...rawFd, kind: Kind.LISTENER });
     const result = pool.registrar.register(fd, {
       ...connectionFd,
       listener: { index: listener, generation },
@@ -352,7 +414,7 @@ describe('adopting a number that the kernel has just given out', () => {
     const high = pool.native.duplicate(fd, 64);
     expect(pool.registrar.adopt(high, ownedFd)).toBe(Errno.EMFILE);
     expect(pool.native.openFds).not.toContain(high);
-    expect(pool.memory.port.load(Word.REGISTERED)).toBe(0);
+    expect(pool.memory.census.registered).toBe(0);
   });
 
   test('that epoll refuses: the errno, and it is closed', () => {

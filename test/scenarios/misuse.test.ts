@@ -251,6 +251,21 @@ describe.each(MODES)('an async handler in %s mode', (mode) => {
 });
 
 describe('a descriptor that is closed behind the back of the pool', () => {
+  it.each(['borrow', 'own'] as const)(
+    'in its handler ends with that reason when it is re-armed, ownership %s',
+    async (ownership) => {
+      await inWorld({ minThreads: 1 }, async (world) => {
+        const fd = world.eventfd();
+        const { registration, probe } = world.add(fd, { handler: 'closing', ownership });
+        world.fire(fd);
+        world.forget(fd);
+        await world.until(() => probe.last === 1, 'its last delivery comes');
+        await registration.ended();
+        expect([probe.count, probe.reason, registration.active]).toEqual([1, 'fd-gone', false]);
+      });
+    },
+  );
+
   it.each(MODES)('can still be torn down in %s mode, and the number be used again (88)', async (mode) => {
     await inWorld({}, async (world) => {
       const [reader, writer] = world.keep(...pipe());

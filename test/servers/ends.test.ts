@@ -207,6 +207,21 @@ describe.each(MODES)('the end of a connection in mode %s', (mode) => {
     expect(journal.entries.at(-1)).toMatchObject({ on: 'close', type: 'error', message: 'a string' });
   });
 
+  it('of handlers that throw and return what cannot be looked at costs no worker', async () => {
+    const { pool, journal } = await openPool('scripted');
+    const errors: string[] = [];
+    const died: Error[] = [];
+    pool.on('handlerError', (error) => errors.push((error as Error).message));
+    pool.on('workerExit', (error) => died.push(error));
+    const client = await openClient(await listen(pool, 'throwsStrange', { mode }));
+    client.write('x');
+    await client.over();
+    await until(() => errors.length >= 2, 'handlerError');
+    expect(errors).toEqual([expect.stringContaining('cannot be made text'), 'in then']);
+    expect(journal.entries).toMatchObject([{ on: 'close', type: 'error' }]);
+    expect(died).toEqual([]);
+  });
+
   it('by RST before the first read is one error with its errno, and silence after it', async () => {
     const { pool, journal } = await openPool('scripted');
     const client = await openClient(await listen(pool, 'scripted', { mode }));
@@ -266,6 +281,26 @@ describe.each(MODES)('the end of a connection in mode %s', (mode) => {
     client.reset();
     await journal.until('close');
     expect(names(journal)).toEqual(['open', 'data', 'error', 'close']);
+  });
+
+  it('by FIN while it is paused is heard of once another thread enables it', async () => {
+    const { pool, journal } = await openPool('scripted');
+    const client = await openClient(await listen(pool, 'scripted', { mode }));
+    client.write(command({ do: 'pause' }));
+    const { fd, generation } = (await journal.until('data'))[0] as never;
+    client.write(command({ do: 'say', text: 'late' }));
+    client.socket.end();
+    await expectSilence(pool, 3);
+    expect(names(journal)).toEqual(['open', 'data']);
+    pool.registration({ fd, generation }).enable();
+    await journal.until('close');
+    expect(names(journal).filter((name) => name !== 'said')).toEqual([
+      'open',
+      'data',
+      'data',
+      'end',
+      'close',
+    ]);
   });
 
   it('by FIN while it is paused and our side has ended is quiet until it is torn down', async () => {

@@ -16,12 +16,13 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
   ['counters', of.counters(0) * 2, of.counters(L.COUNTER_BLOCKS) * 2],
   ['batch', of.batch, of.batch + L.BATCH_EVENTS * 4],
   ['ring', of.ring, of.ring + of.ringCapacity],
-  ['slots', of.slot(0), of.slot(of.maxFds + L.POLL_HINTS)],
+  ['slots', of.slot(0), of.slot(of.maxFds)],
+  ['overflow', of.overflow, of.overflow + of.overflowWords],
 ];
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(1);
+    expect(L.LAYOUT_VERSION).toBe(3);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -31,7 +32,7 @@ describe('the layout', () => {
       COOKIE_LO: 4,
       COOKIE_HI: 5,
       REASON: 6,
-      NEXT: 7,
+      CENSUS: 7,
       PARENT_GENERATION: 10,
       LINK: 11,
       INPUT: 12,
@@ -50,8 +51,10 @@ describe('the layout', () => {
       ['batch', 1856],
       ['ring', 2880],
       ['slots', 4928],
+      ['overflow', 20_928],
     ]);
-    expect(layout.length).toBe(4928 + (1000 + L.POLL_HINTS) * L.LINE);
+    // A bit for each hint, from 0 to the last of the poll.
+    expect(layout.length).toBe(20_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 32));
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -73,9 +76,9 @@ describe('the layout', () => {
       expect(at % L.LINE).toBe(0);
   });
 
-  test('costs 64 bytes a slot', () => {
-    const more = new L.Layout(layout.maxFds + 1, layout.ringCapacity);
-    expect(more.byteLength - layout.byteLength).toBe(LINE_BYTES);
+  test('costs 64 bytes a slot, and a bit', () => {
+    const more = new L.Layout(layout.maxFds + 32, layout.ringCapacity);
+    expect(more.byteLength - layout.byteLength).toBe(32 * LINE_BYTES + 4);
   });
 
   test('is read back from the words that describe it', () => {
@@ -91,9 +94,10 @@ describe('words that several threads change', () => {
   test('are in lines of their own, unless they are touched at the same moments', () => {
     const lineOf = (at: number): number => Math.floor(at / L.LINE);
     const together = [
+      ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
       ['MONITOR', 'TICK'],
-      ['OVERFLOW_NEW', 'OVERFLOW_OLD', 'OVERFLOWED', 'OVERFLOW_LOCK'],
+      ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],
     ];
     const entries = Object.entries(L.Word);
     for (const [name, at] of entries) {
@@ -110,7 +114,7 @@ describe('words that several threads change', () => {
 
   test.each([
     ['a worker', L.WorkerWord],
-    ['a slot', L.SlotWord],
+    ['a slot', oneEach(L.SlotWord)],
     ['the config', L.Config],
   ])('%s has each word once, in one line', (_name, words) => {
     const offsets = Object.values(words);
@@ -118,6 +122,12 @@ describe('words that several threads change', () => {
     expect(Math.max(...offsets)).toBeLessThan(L.LINE);
   });
 });
+
+/** A listener's family and another one's user word are the same word. */
+function oneEach({ USER, ...words }: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER'> {
+  expect(USER).toBe(words.FAMILY);
+  return words;
+}
 
 describe('counters', () => {
   test('are doubles at addresses of doubles, in whole lines of their own thread', () => {

@@ -7,7 +7,7 @@ import {
   detailOf,
   eventsOf,
   handlerOf,
-  isDisabled,
+  isSilent,
   Kind,
   kindOf,
   MAX_DETAIL,
@@ -22,9 +22,9 @@ import { AtomicsPort } from '../../src/sync/port.ts';
 
 const INDEX = 3;
 const LISTENER = 5;
-/** As far apart as two generations must be to look alike in 13 bits, and in 11. */
+/** As far apart as two generations must be to look alike in 13 bits, and in 10. */
 const SLOT_WRAP = 2 ** 13;
-const FAMILY_WRAP = 2 ** 11;
+const FAMILY_WRAP = 2 ** 10;
 
 let records: SlotRecords;
 
@@ -35,6 +35,10 @@ beforeEach(() => {
 
 function begin(index: number, generation: number, events: number = Ready.IN, cookie = 0n): void {
   records.begin(index, generation, packConfig(0, Kind.RAW, 0), events, cookie);
+}
+
+function beginListener(index: number, generation: number): void {
+  records.begin(index, generation, packConfig(0, Kind.LISTENER, 0), Ready.IN, 0n);
 }
 
 describe('the config word', () => {
@@ -79,19 +83,28 @@ describe('the mailbox', () => {
   test('begins with the events and enabled', () => {
     begin(INDEX, 1, Ready.IN | Ready.PRI);
     expect(eventsOf(records.mailbox(INDEX))).toBe(Ready.IN | Ready.PRI);
-    expect(isDisabled(records.mailbox(INDEX))).toBe(false);
+    expect(isSilent(records.mailbox(INDEX))).toBe(false);
   });
 
   test('events and the disabled bit do not touch each other', () => {
     begin(INDEX, 1);
-    expect(records.askDisabled(INDEX, 1, true)).toBe(true);
+    expect(records.disable(INDEX, 1)).toBe(true);
     expect(records.askEvents(INDEX, 1, Ready.OUT)).toBe(true);
-    expect([eventsOf(records.mailbox(INDEX)), isDisabled(records.mailbox(INDEX))]).toEqual([Ready.OUT, true]);
-    expect(records.askDisabled(INDEX, 1, false)).toBe(true);
-    expect([eventsOf(records.mailbox(INDEX)), isDisabled(records.mailbox(INDEX))]).toEqual([
-      Ready.OUT,
-      false,
-    ]);
+    expect([eventsOf(records.mailbox(INDEX)), isSilent(records.mailbox(INDEX))]).toEqual([Ready.OUT, true]);
+    expect(records.enable(INDEX, 1)).toBe(true);
+    expect([eventsOf(records.mailbox(INDEX)), isSilent(records.mailbox(INDEX))]).toEqual([Ready.OUT, false]);
+  });
+
+  test('a re-arm undoes no disable, an enable does both', () => {
+    begin(INDEX, 1);
+    records.hold(INDEX, 1, true);
+    expect(isSilent(records.mailbox(INDEX))).toBe(true);
+    records.disable(INDEX, 1);
+    records.hold(INDEX, 1, false);
+    expect(isSilent(records.mailbox(INDEX))).toBe(true);
+    records.hold(INDEX, 1, true);
+    records.enable(INDEX, 1);
+    expect([eventsOf(records.mailbox(INDEX)), isSilent(records.mailbox(INDEX))]).toEqual([Ready.IN, false]);
   });
 
   test.each([0, 1, 8191, 8192, 2 ** 31 - 1, -1])('is for generation %i only', (generation) => {
@@ -99,7 +112,7 @@ describe('the mailbox', () => {
     const before = records.mailbox(INDEX);
     for (const other of [generation + 1, generation - 1, generation + SLOT_WRAP - 1]) {
       expect(records.askEvents(INDEX, other, Ready.OUT)).toBe(false);
-      expect(records.askDisabled(INDEX, other, true)).toBe(false);
+      expect(records.disable(INDEX, other)).toBe(false);
     }
     expect(records.mailbox(INDEX)).toBe(before);
     expect(records.askEvents(INDEX, generation, Ready.OUT)).toBe(true);
@@ -108,8 +121,8 @@ describe('the mailbox', () => {
   test('of a slot is no other slot’s', () => {
     begin(INDEX, 1);
     begin(INDEX + 1, 1);
-    records.askDisabled(INDEX, 1, true);
-    expect(isDisabled(records.mailbox(INDEX + 1))).toBe(false);
+    records.disable(INDEX, 1);
+    expect(isSilent(records.mailbox(INDEX + 1))).toBe(false);
   });
 });
 
@@ -164,7 +177,7 @@ describe('the family', () => {
   const GENERATION = 9;
 
   beforeEach(() => {
-    begin(LISTENER, GENERATION);
+    beginListener(LISTENER, GENERATION);
     begin(INDEX, 1);
   });
 
@@ -180,9 +193,9 @@ describe('the family', () => {
 
   test('a connection that has got the number of a listener that ended keeps its own family', () => {
     const other = INDEX + 1;
-    begin(LISTENER, 0);
+    beginListener(LISTENER, 0);
     records.joinParent(INDEX, LISTENER, 0);
-    begin(other, GENERATION);
+    beginListener(other, GENERATION);
     begin(LISTENER, 1);
     records.joinParent(LISTENER, other, GENERATION);
     expect(records.leaveParent(LISTENER, 0)).toBe(false);
@@ -191,7 +204,7 @@ describe('the family', () => {
   });
 
   test('descriptor 0 can be a listener', () => {
-    begin(0, GENERATION);
+    beginListener(0, GENERATION);
     records.joinParent(INDEX, 0, GENERATION);
     expect(records.parent(INDEX)).toBe(0);
   });
@@ -215,7 +228,7 @@ describe('the family', () => {
 
   test('a listener that has ended is not touched', () => {
     records.joinParent(INDEX, LISTENER, GENERATION);
-    begin(LISTENER, GENERATION + 1);
+    beginListener(LISTENER, GENERATION + 1);
     records.joinParent(INDEX + 1, LISTENER, GENERATION + 1);
     records.starve(LISTENER);
     expect(records.leaveParent(LISTENER, GENERATION)).toBe(false);
@@ -229,7 +242,7 @@ describe('the family', () => {
   });
 
   test.each([FAMILY_WRAP - 1, FAMILY_WRAP, 2 ** 31 - 1, -1])('its generation may be %i', (generation) => {
-    begin(LISTENER, generation);
+    beginListener(LISTENER, generation);
     records.joinParent(INDEX, LISTENER, generation);
     expect(records.leaveParent(LISTENER, generation + 1)).toBe(false);
     records.starve(LISTENER);

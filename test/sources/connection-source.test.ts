@@ -1,9 +1,10 @@
 /** Which handler of a connection runs when, over the fake kernel: what real sockets bring about too seldom. */
 import { beforeEach, expect, test } from 'vitest';
-import { Phase } from '../../src/slots/record.ts';
+import { Phase, Trait } from '../../src/slots/record.ts';
 import { Ready, State } from '../../src/slots/word.ts';
 import { ConnectionSource } from '../../src/sources/connection-source.ts';
 import type { ConnectionHandlers } from '../../src/sources/handlers.ts';
+import { Registration } from '../../src/sources/registration.ts';
 import { connectionFd, contextOf, type FakePool, makeFakePool } from '../fake-pool.ts';
 
 /** More turns than any of these needs: one that never rests stops here. */
@@ -20,12 +21,25 @@ beforeEach(() => {
   [fd, peer] = pool.native.socketPair();
 });
 
-/** A connection in this phase, to which `bits` are reported; its turns until it rests. Returns how many it had. */
-function run(handlers: ConnectionHandlers, phase: number, bits: number): number {
-  const source = new ConnectionSource(contextOf(pool, [handlers]).context);
-  pool.registrar.register(fd, connectionFd);
+/** A connection in this phase, to which `bits` are reported. */
+function register(
+  handlers: ConnectionHandlers,
+  phase: number,
+  bits: number,
+  traits = connectionFd.traits,
+): ConnectionSource {
+  pool.registrar.register(fd, { ...connectionFd, traits });
   pool.memory.records.setPhase(fd, Phase.OPENED | phase);
   pool.strands.finish(fd, bits, bits, false);
+  return new ConnectionSource(contextOf(pool, [handlers]).context);
+}
+
+/** As register, and its turns until it rests. Returns how many it had. */
+function run(handlers: ConnectionHandlers, phase: number, bits: number): number {
+  return rest(register(handlers, phase, bits));
+}
+
+function rest(source: ConnectionSource): number {
   for (let turns = 0; turns < MOST_TURNS; turns++) {
     const claimed = pool.memory.slots.claim(fd, pool.memory.me);
     if (claimed === 0) return turns;
@@ -57,6 +71,31 @@ test('a hang-up while a drain is owed ends the connection, without the drain', (
 test('an error bit without an error does not swallow the drain', () => {
   run(noting, Phase.ABOVE_MARK, Ready.OUT | Ready.ERR);
   expect(calls).toEqual(['drain']);
+});
+
+test.each([
+  ['edge', Trait.EDGE],
+  ['oneshot', 0],
+])('a paused connection, %s, whose peer has left sees that after enable()', (_, mode) => {
+  pool.native.close(peer);
+  const traits = Trait.OWN | Trait.STREAM | mode;
+  const left = Ready.IN | Ready.RDHUP | Ready.HUP;
+  const source = register(noting, Phase.PAUSED, 0, traits);
+  pool.memory.records.hold(fd, 0, true);
+  pool.memory.slots.deliver(fd, 0, left);
+  rest(source);
+  expect(calls).toEqual([]);
+  const { memory, strands } = pool.member(1);
+  new Registration(memory, strands, fd, 0).modify({ events: ['in'] });
+  rest(source);
+  expect(calls).toEqual([]);
+  new Registration(memory, strands, fd, 0).enable();
+  rest(source);
+  // The re-arm of a oneshot fd tests the condition again; the fake kernel reports it when it is asked.
+  if (mode === 0) pool.memory.slots.deliver(fd, 0, left);
+  rest(source);
+  expect(calls).toEqual(['close end']);
+  expect(pool.memory.slots.state(fd)).toBe(State.FREE);
 });
 
 test('after our own end there is no drain: nothing may be written any more', () => {

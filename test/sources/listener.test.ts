@@ -25,8 +25,7 @@ let starved: { fd: number; errno: number }[];
 let opened: number[];
 let closed: number[];
 
-function listen(traits: number, maxConnections = 0): void {
-  pool = makeFakePool({ maxFds: 512, ringSize: 1024, native: { maxOpenFiles: 512 } });
+function openListener(traits: number, maxConnections: number): void {
   const { native } = pool;
   listener = native.socketStream('IPv4');
   native.bind(listener, { family: 'IPv4', address: '127.0.0.1', port: 0 });
@@ -40,6 +39,11 @@ function listen(traits: number, maxConnections = 0): void {
     events: Ready.IN,
     cookie,
   });
+}
+
+function listen(traits: number, maxConnections = 0): void {
+  pool = makeFakePool({ maxFds: 512, ringSize: 1024, native: { maxOpenFiles: 512 } });
+  openListener(traits, maxConnections);
   starved = [];
   opened = [];
   closed = [];
@@ -76,13 +80,15 @@ function askedTurn(): void {
   source.turn(listener, claimed);
 }
 
-/** Ends an open connection from our side. */
+/** Ends an open connection from our side, or the listener. */
 function end(fd: number): void {
   const { slots, records, me } = pool.memory;
   const generation = slots.generation(fd);
   records.giveReason(fd, generation, Cause.TEARDOWN, 0);
   slots.request(fd, generation, Flag.FORCED);
-  connections.turn(fd, slots.claim(fd, me));
+  const claimed = slots.claim(fd, me);
+  if (fd === listener) source.turn(fd, claimed);
+  else connections.turn(fd, claimed);
 }
 
 beforeEach(() => {
@@ -190,6 +196,27 @@ describe.each([
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test('a new listener of the same number is retried, whatever waits for the old one', () => {
+    connect(1);
+    pool.native.failNext('accept', Errno.EMFILE);
+    turn();
+    vi.advanceTimersByTime(RETRY_MS / 2);
+    const before = listener;
+    end(listener);
+    openListener(traits, 0);
+    expect(listener).toBe(before);
+    connect(1);
+    pool.native.failNext('accept', Errno.EMFILE);
+    turn();
+    vi.advanceTimersByTime(RETRY_MS / 2);
+    expect(takeAll(pool)).toEqual([]);
+    vi.advanceTimersByTime(RETRY_MS / 2);
+    expect(takeAll(pool)).toEqual([listener + 1]);
+    askedTurn();
+    expect(opened).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('the end of one of its connections is a reason to look again', () => {
     connect(2);
     turn();
@@ -223,11 +250,11 @@ describe.each([
   test('a disabled listener accepts nobody', () => {
     const { records, slots } = pool.memory;
     connect(1);
-    records.askDisabled(listener, slots.generation(listener), true);
+    records.disable(listener, slots.generation(listener));
     turn();
     expect(opened).toEqual([]);
     expect(slots.state(listener)).toBe(State.DISABLED);
-    records.askDisabled(listener, slots.generation(listener), false);
+    records.enable(listener, slots.generation(listener));
     slots.request(listener, slots.generation(listener), Flag.CONTROL);
     askedTurn();
     expect(opened).toHaveLength(1);

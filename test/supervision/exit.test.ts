@@ -96,3 +96,27 @@ describe('a pool that listens', () => {
     expect(child.errors).toBe('');
   });
 });
+
+describe('what handlers have printed', () => {
+  it('is not lost when the pool ends right after it', async () => {
+    const child = runProgram('prints');
+    children.push(child);
+    expect(await child.end(10_000)).toEqual({ code: 0, signal: null });
+    for (const item of [1, 2]) {
+      const lines = child.lines.filter((line) => line.startsWith(`item ${item} `));
+      expect(lines).toEqual(Array.from({ length: 20 }, (_, i) => `item ${item} line ${i + 1}`));
+    }
+  });
+});
+
+describe('an exit while a thread loads the package', () => {
+  it('waits for that thread, which would end the process with SIGABRT, and begins no other', async () => {
+    const child = runProgram('leaves-early');
+    children.push(child);
+    await child.line('loading');
+    child.process.stdin.write('exit');
+    expect(await child.end(5000)).toEqual({ code: 7, signal: null });
+    expect(child.lines).toEqual(['loading', 'loaded', 'exit']);
+    expect(child.errors).toBe('');
+  });
+});

@@ -1,6 +1,6 @@
 // Handlers that note in shared memory what they saw. The tests' `workerData` brings the memory and the names of its words
 // (support/probe.ts). Word 0 of the memory counts everything that happens: tests wait on it.
-import { readlinkSync } from 'node:fs';
+import { closeSync, readlinkSync } from 'node:fs';
 import { defineHandlers, registration, workerId } from 'wakeone/worker';
 
 let words = new Int32Array(new SharedArrayBuffer(4));
@@ -267,6 +267,8 @@ export default defineHandlers(
       put(block, 'RUNNING', 0);
       return new Promise(() => {});
     }),
+    /** Closes its descriptor behind the pool's back. */
+    closing: probed((event) => closeSync(event.fd)),
     /** Takes its worker with it. */
     crashing: probed((_, block) => {
       put(block, 'RUNNING', 0);
