@@ -1,22 +1,24 @@
 /*
- * Who is awake: src/reactor/dispatcher.ts (push, wakeForWork, kickPoller, the poll hint, startMonitor),
- * src/reactor/presence.ts (becomeRunnable, share, found, announcePark, announceWait, hasReason),
- * src/reactor/reactor.ts (#run, #poll, #park), src/sync/parking.ts, src/sync/bitset.ts, src/reactor/monitor.ts and what
+ * Who is awake: src/reactor/dispatcher.ts (push, wakeForWork, wakeIfWork, setConcurrency, kickPoller, the poll hint,
+ * startMonitor), src/reactor/presence.ts (becomeRunnable, goAway, comeBack, share, found, announcePark, announceWait,
+ * hasReason, retires), src/reactor/limit.ts, src/reactor/reactor.ts (#run, #poll, #park), src/reactor/retire.ts,
+ * src/sync/parking.ts, src/sync/bitset.ts, src/reactor/monitor.ts (wakeOne, #relieve, rest) and what
  * src/supervision/reaper.ts does for them. One step for each access to shared memory that another word must be ordered with.
  *
- * WORKERS workers; `app`, a thread that is none of them, requests PUSHES turns of one slot and changes the limit; `world`
- * makes another slot ready EVENTS times (both also less often) and kills up to DEATHS workers, at any step; `reaper` repairs
- * and the worker begins anew. Up to STUCK handlers never end, up to BLOCKS go through a blocking section. That, and changes
- * of `concurrency`, are modelled after their rule and not after code: who blocks leaves the bit and applies the wake rule,
- * who returns sets it unconditionally, and gives it up at its next hint if there are more than the limit.
+ * WORKERS workers; `app`, a thread that is none of them, requests PUSHES turns of one slot, changes the limit CHANGES times
+ * and asks workers to retire RETIRES times; `world` makes another slot ready EVENTS times (both also less often) and kills up
+ * to DEATHS workers, at any step; `reaper` repairs and the worker begins anew. Up to STUCK handlers never end, up to BLOCKS go
+ * through blocking(), up to NAPS sleep without saying so, for a while or for ever.
  *
  * Left out, and why:
  * - The ring's and the slots' own steps: they are one step here, ring.pml and slot.pml have them. The overflow of the ring.
  * - LIFO: any parked worker may be chosen, which allows more than the stamps do. Stamps race with announce() anyway.
  * - A load and the compare-and-swap of the same word that confirms it are one step, as is all of a loop that retries it.
  * - Sleeping in the kernel with libuv (as the futex, with an eventfd), loop turns, attention, stop, safety timeouts.
+ * - How the monitor knows who sleeps (sleepers.ts): it knows. It acts on it later, when they may be awake again.
  * - The monitor's rescue of work that nobody attends to: it would hide what this is to find. A tick that would change
  *   nothing has no step, so a pool that rests is a state without a step; nor has one that would only see more.
+ * - New threads in place of those that retired or block.
  * - COARSE joins what the protocol does not depend on without deaths: a slot's compare-and-swap and its push, choosing a
  *   parked worker and waking it, marking and telling the monitor or the poller.
  *
@@ -24,20 +26,23 @@
  * - L   LTL, with weak fairness: not for ever does work wait (a hint, the poll hint too, a queued slot or an event) while
  *       there is room, that is fewer than `concurrency` are busy for ever and some worker is not. (-DLIVE)
  * - R   In a state without a step no work waits while there is room, nobody is counted as searching, and who sleeps can be
- *       chosen: no wake token is lost.
- * - G7  Never more bits than the limit, but for those that came back from a blocking section and took no hint since;
- *       handlers begin with the bit set.
+ *       chosen: no wake token is lost. With MONITORED=0 nobody makes good on anything: what then waits was lost, or put off.
+ *       With WAKE_AT_HINTS=0 as well nothing is put off, and so nothing waits. With more, nothing waits either as long as
+ *       all handlers end; else (PUT_OFF) no more than WAKE_AT_HINTS hints, behind a worker whose handler does not end.
+ * - G7  After a change of the limit, a worker that came back or a place that was taken away each worker starts at most one
+ *       more handler before it looks: the bits of those that have looked since are no more than the limit, and handlers
+ *       begin with the bit set.
  * - At most one poller. The ring is never full.
  *
  * Mutants: NO_LOOK_AGAIN, a worker that parks does not look again. SEARCHER_KEPT, it clears SEARCHER after its second
- * look. POLLER_NO_LOOK, the poller waits without looking again. MONITOR_NO_LOOK, the monitor rests without. DEAD_SEARCHER,
- * the reaper neither clears SEARCHER nor wakes. NO_PUSH_AGAIN, it does not push queued slots. NO_REPLACE_POLL, it does not
+ * look. SEARCHER_CLEARED, who set SEARCHER, found nobody parked and cleared it does not look again: who left RUNNABLE
+ * meanwhile, in order to block, has seen it set and woken nobody. POLLER_NO_LOOK, the poller waits without looking again.
+ * MONITOR_NO_LOOK, the monitor rests without. NO_MONITOR, wake-ups are put off and nobody makes good on them. NO_RELIEF,
+ * the monitor leaves sleepers their places. NO_REVIEW, who comes back does not ask for a look at the limit. REVIEW_LATE, a
+ * worker remembers the count that it finds after its look. AWAY_SILENTLY, who blocks wakes nobody. RETIRE_BLINDLY, who is
+ * asked to retire agrees without a look. RETIRE_SEARCHING, it agrees while it is the one that searches. DEAD_SEARCHER, the
+ * reaper neither clears SEARCHER nor wakes. NO_PUSH_AGAIN, it does not push queued slots. NO_REPLACE_POLL, it does not
  * replace a poll hint that nobody holds.
- *
- * GAP_SEARCH is wakeForWork() as it is, without a monitor: who sets SEARCHER and then finds nobody parked clears it and
- * does not look again, so whoever left RUNNABLE meanwhile has seen SEARCHER set and woken nobody. Who leaves to park or to
- * wait in the kernel looks at the ring itself; who leaves to block does not. With a monitor it costs a tick. Cases that block
- * without a monitor look again (the loop in wakeForWork below), and hold.
  */
 #ifndef WORKERS
 #define WORKERS 2
@@ -63,8 +68,17 @@
 #ifndef CHANGES
 #define CHANGES 0
 #endif
+#ifndef NAPS
+#define NAPS 0
+#endif
+#ifndef RETIRES
+#define RETIRES 0
+#endif
 #ifndef AGAIN
 #define AGAIN 0
+#endif
+#ifdef MUTANT_NO_MONITOR
+#define MONITORED 0
 #endif
 #ifndef MONITORED
 #define MONITORED 1
@@ -80,6 +94,9 @@
 #ifndef WAKE_AT_HINTS
 #define WAKE_AT_HINTS 1
 #endif
+
+/* Whether a worker must ever look at the limit again. */
+#define LIMITS (CHANGES || BLOCKS || NAPS)
 
 #define SLOTS 2
 #define FOREIGN 0 /* the slot that another thread requests */
@@ -101,10 +118,17 @@
 
 mtype = { AWAKE, SLEEPS, NOTIFIED };
 mtype = { IDLE, QUEUED, ACTIVE };
+mtype = { UNASKED, ASKED, AGREED };
 
 chan ring = [CAPACITY] of { byte };
 byte concurrency = CONCURRENCY;
 byte runnable, parked;
+#if LIMITS
+byte reviews;
+#endif
+#if RETIRES
+mtype retire[WORKERS] = UNASKED;
+#endif
 bit searcher;
 byte poller;
 mtype state[WORKERS] = AWAKE;
@@ -122,11 +146,17 @@ byte seen;
 
 /* What may still happen, and what the properties are about. */
 byte pushes, events, deaths = DEATHS, stuck = STUCK, blocks = BLOCKS, changes = CHANGES, again = AGAIN;
+byte naps = NAPS, retires = RETIRES;
 byte doomed = NO_WORKER;
 bit gone, absent; /* the doomed one has stopped; and is not back yet */
-byte polling, overshot;
-byte lasting; /* bits of the workers whose handlers never end */
-byte lastingBits; /* of those, the ones that are runnable */
+byte polling;
+byte lasting; /* bits of the workers whose handlers never end, and of those that are gone for good */
+byte busy; /* of those whose handlers never end, the ones that need their places */
+byte sleepers; /* bits of the workers that sleep in a handler */
+#if LIMITS
+byte excused; /* bits of the workers that have not looked at the limit since the last change */
+byte changing; /* how many have made a change and not yet asked for a look */
+#endif
 
 inline push(hint) {
   assert(len(ring) < CAPACITY);
@@ -204,7 +234,8 @@ inline wakeForWork(member, found) {
               if
               :: found -> break
               :: atomic { !found -> searcher = 0 };
-#if MONITORED || !BLOCKS || defined(GAP_SEARCH)
+                 /* Look again: who left while it was set has woken nobody. */
+#ifdef MUTANT_SEARCHER_CLEARED
                  kickPoller(found);
                  break
 #endif
@@ -224,10 +255,24 @@ inline share(member, found) {
   fi
 }
 
-/* G7: more than the limit are only those that came back from a blocking section and have not taken a hint since. */
-#define CHECK_LIMIT assert(SIZE(runnable & ~overshot) <= CONCURRENCY)
+#define HAS_ROOM (SIZE(runnable) < concurrency)
 
-#define LEAVE runnable = runnable & ~BIT(me); overshot = overshot & ~BIT(me); isRunnable = 0
+inline wakeIfWork(member, found) {
+  if
+  :: len(ring) != 0 -> wakeForWork(member, found)
+  :: len(ring) == 0
+  fi
+}
+
+#if LIMITS
+#define FORGIVEN excused = excused & ~BIT(me)
+#else
+#define FORGIVEN
+#endif
+#define LEAVE runnable = runnable & ~BIT(me); FORGIVEN; isRunnable = 0
+
+#if !LIMITS
+#define CHECK_PLACE assert(runnable & BIT(me))
 
 /* Presence.becomeRunnable(), BoundedSet.enter(): the bound is loaded before the bits. */
 inline becomeRunnable(bound) {
@@ -236,11 +281,90 @@ inline becomeRunnable(bound) {
   :: atomic { !isRunnable -> bound = concurrency };
      if
      :: atomic { SIZE(runnable) >= bound -> bound = 0 }
-     :: atomic { SIZE(runnable) < bound -> runnable = runnable | BIT(me); isRunnable = 1; bound = 0; CHECK_LIMIT };
+     :: atomic {
+          SIZE(runnable) < bound -> runnable = runnable | BIT(me);
+          isRunnable = 1;
+          bound = 0;
+          assert(SIZE(runnable) <= concurrency)
+        };
         startMonitor()
      fi
   fi
 }
+#else
+/* A handler begins with the bit set, but in a worker whose bit was taken away since its look. */
+#define CHECK_PLACE assert((runnable & BIT(me)) || (excused & BIT(me)) || changing > 0)
+
+/* Of G7: the look that ends now is of a moment after the last change, or there will be another one before the next hint. */
+#define LOOKED(count) \
+  if \
+  :: changing == 0 && (count) == reviews -> excused = excused & ~BIT(me); assert(SIZE(runnable & ~excused) <= concurrency) \
+  :: else -> excused = excused | BIT(me) \
+  fi
+
+/* A change and asking for a look are two steps. */
+#define CHANGED changing++
+#define ASK_FOR_REVIEW reviews++; changing--; excused = excused | runnable
+
+/* Presence.becomeRunnable(), #review(): Limit.yieldPlace() and enter() load the bound before the bits. */
+inline becomeRunnable(bound) {
+  if
+  :: atomic { isRunnable && reviews == reviewed -> LOOKED(reviewed) }
+  :: atomic { !isRunnable || reviews != reviewed -> reviewed = reviews };
+     if
+     :: isRunnable ->
+        bound = concurrency;
+        if
+        :: atomic { (runnable & BIT(me)) && SIZE(runnable) > bound -> bound = 0; LEAVE }
+        :: atomic { !(runnable & BIT(me)) || SIZE(runnable) <= bound -> bound = 0 };
+           enter(bound)
+        fi
+     :: !isRunnable ->
+        enter(bound)
+     fi
+  fi
+}
+
+inline enter(bound) {
+  bound = concurrency;
+  if
+  :: atomic { !(runnable & BIT(me)) && SIZE(runnable) >= bound -> bound = 0; isRunnable = 0 }
+  :: atomic {
+       (runnable & BIT(me)) || SIZE(runnable) < bound -> runnable = runnable | BIT(me);
+       isRunnable = 1;
+       bound = 0;
+#ifdef MUTANT_REVIEW_LATE
+       reviewed = reviews;
+#endif
+       LOOKED(reviewed)
+     };
+     startMonitor()
+  fi
+}
+
+/* Limit.comeBack(): how many there are, then whether that is too many. */
+inline comeBack(count) {
+  atomic { runnable = runnable | BIT(me); isRunnable = 1; count = SIZE(runnable); CHANGED };
+  if
+#ifdef MUTANT_NO_REVIEW
+  :: atomic { count = 0; changing--; excused = excused & ~BIT(me) }
+#else
+  :: atomic { count > concurrency -> count = 0; ASK_FOR_REVIEW }
+  :: atomic { count <= concurrency -> count = 0; changing-- }
+#endif
+  fi;
+  startMonitor()
+}
+
+/* Limit.revoke() */
+inline revoke(w) {
+  if
+  :: atomic { runnable & BIT(w) -> runnable = runnable & ~BIT(w); CHANGED };
+     atomic { ASK_FOR_REVIEW; excused = excused | BIT(w) }
+  :: atomic { !(runnable & BIT(w)) -> skip }
+  fi
+}
+#endif
 
 #define MAY_POLL (VALID(poller) == hint - FIRST_POLL && HOLDER(poller) == 0)
 
@@ -262,8 +386,8 @@ inline deliver(pushed) {
 proctype worker(byte me) {
   bit isRunnable, searching, found, pushed;
   byte hint, x;
-#if BLOCKS
-  byte y;
+#if LIMITS
+  byte reviewed, y;
 #endif
 #if DEATHS
   do
@@ -271,13 +395,6 @@ proctype worker(byte me) {
 #endif
     do
     :: /* #run */
-#if CHANGES || BLOCKS
-       if
-       :: atomic { isRunnable && SIZE(runnable) > concurrency -> goto park }
-       :: atomic { isRunnable && SIZE(runnable) <= concurrency -> overshot = overshot & ~BIT(me) }
-       :: !isRunnable
-       fi;
-#endif
        becomeRunnable(x);
        if
        :: atomic {
@@ -340,19 +457,21 @@ proctype worker(byte me) {
                slot[x] = ACTIVE;
                owner[x] = me;
                hint = 0;
-               assert(runnable & BIT(me))
+               CHECK_PLACE
              };
-             /* #runTurn: x is the slot. A handler ends, or lasts for ever, or blocks for a while or for ever. */
-#if STUCK || BLOCKS
+             /* #runTurn: x is the slot. A handler ends, or lasts for ever, or blocks or sleeps for a while or for ever. */
+#if STUCK || BLOCKS || NAPS
              if
              :: skip
 #if STUCK
-             :: atomic { stuck > 0 -> stuck--; lasting = lasting | BIT(me); lastingBits = lastingBits | BIT(me) };
+             :: atomic { stuck > 0 -> stuck--; lasting = lasting | BIT(me); busy = busy | BIT(me) };
                 false
 #endif
 #if BLOCKS
              :: atomic { blocks > 0 -> blocks--; LEAVE };
-                wakeForWork(y, found);
+#ifndef MUTANT_AWAY_SILENTLY
+                wakeIfWork(y, found);
+#endif
 #if STUCK
                 if
                 :: atomic { stuck > 0 -> stuck--; lasting = lasting | BIT(me) };
@@ -360,8 +479,18 @@ proctype worker(byte me) {
                 :: skip
                 fi;
 #endif
-                atomic { runnable = runnable | BIT(me); overshot = overshot | BIT(me); isRunnable = 1; CHECK_LIMIT };
-                startMonitor()
+                comeBack(y)
+#endif
+#if NAPS
+             :: atomic { naps > 0 -> naps--; sleepers = sleepers | BIT(me) };
+#if STUCK
+                if
+                :: atomic { stuck > 0 -> stuck--; lasting = lasting | BIT(me) };
+                   false
+                :: skip
+                fi;
+#endif
+                sleepers = sleepers & ~BIT(me)
 #endif
              fi;
 #endif
@@ -423,7 +552,45 @@ park:
           :: state[me] != SLEEPS
           fi;
 settle:
-          atomic { searching = !(parked & BIT(me)); parked = parked & ~BIT(me); state[me] = AWAKE }
+          atomic { searching = !(parked & BIT(me)); parked = parked & ~BIT(me); state[me] = AWAKE };
+#if RETIRES
+          /* Presence.retires() */
+          if
+          :: retire[me] == UNASKED
+          :: retire[me] == ASKED ->
+#ifndef MUTANT_RETIRE_SEARCHING
+             if
+             :: atomic { searching -> searching = 0; searcher = 0 }
+             :: !searching
+             fi;
+#endif
+             if
+#ifdef MUTANT_RETIRE_BLINDLY
+             :: skip
+#else
+             :: len(ring) == 0 -> goto agree
+             :: len(ring) != 0 ->
+                if
+                :: !HAS_ROOM -> goto agree
+                :: HAS_ROOM
+                fi;
+                if
+                :: atomic { retire[me] == ASKED -> retire[me] = UNASKED }
+                :: atomic { retire[me] != ASKED -> skip }
+                fi;
+                goto stays
+#endif
+             fi;
+agree:
+             if
+             :: atomic { retire[me] == ASKED -> retire[me] = AGREED; lasting = lasting | BIT(me) };
+                false
+             :: atomic { retire[me] != ASKED -> skip }
+             fi;
+stays:
+             skip
+          fi
+#endif
        fi
     od
 #if DEATHS
@@ -452,9 +619,25 @@ end:
      :: atomic { slot[FOREIGN] == ACTIVE -> more[FOREIGN] = 1; pushes-- }
      fi
 #if CHANGES
-  :: atomic { changes > 0 -> changes--; concurrency = CONCURRENCY + 1 - concurrency };
-     wakeForWork(x, found);
-     startMonitor()
+  :: atomic { changes > 0 -> changes--; concurrency = CONCURRENCY + 1 - concurrency; CHANGED };
+     atomic { ASK_FOR_REVIEW };
+     wakeIfWork(x, found)
+#endif
+#if RETIRES
+  /* askToRetire(); Retirement.look() takes back what was not answered, and asks no more than may go. */
+  :: atomic { retires > 0 -> retires--; select(x : 0 .. WORKERS - 1) };
+     retire[x] = ASKED;
+     if
+     :: atomic { parked & BIT(x) -> parked = parked & ~BIT(x) };
+        state[x] = NOTIFIED;
+        asleep[x] = 0
+     :: atomic { !(parked & BIT(x)) -> skip };
+        if
+        :: atomic { retire[x] == ASKED -> retire[x] = UNASKED }
+        :: atomic { retire[x] != ASKED -> skip }
+        fi
+     fi;
+     x = 0
 #endif
   od
 }
@@ -482,6 +665,13 @@ end:
 /* Monitor.#isUnattended(): a rescue counts as a failure here, so there is none. */
 #define UNATTENDED (runnable == 0 && (poller & WAITS) && !searcher)
 
+/* #relieve(): runnable workers that sleep in their handlers. */
+#if NAPS && !defined(MUTANT_NO_RELIEF)
+#define RELIEF (sleepers & runnable)
+#else
+#define RELIEF 0
+#endif
+
 /*
  * A tick that would see nothing new and do nothing is left out, so that a pool which rests is a state without a step;
  * so is one that would only see more than the one before.
@@ -495,14 +685,35 @@ active proctype monitor() {
        len(ring) != 0 && seen == 0 -> seen = len(ring)
      }
   :: atomic {
-       seen > 0 && SIZE(runnable) < concurrency && !UNATTENDED -> seen = len(ring)
+       seen > 0 && (HAS_ROOM || RELIEF) && !UNATTENDED -> seen = len(ring)
      };
      /* wakeOne() */
+#if NAPS
+     if
+     :: HAS_ROOM
+     :: atomic { !HAS_ROOM -> x = RELIEF };
+        if
+        :: x & BIT(0) -> revoke(0)
+        :: !(x & BIT(0))
+        fi;
+        if
+        :: x & BIT(1) -> revoke(1)
+        :: !(x & BIT(1))
+        fi;
+        x = 0
+     fi;
+     if
+     :: !HAS_ROOM -> goto relieved
+     :: HAS_ROOM
+     fi;
+#endif
      wakeNewest(x, found);
      if
      :: atomic { found -> found = 0 }
      :: !found -> kickPoller(found); found = 0
-     fi
+     fi;
+relieved:
+     skip
   :: runnable == 0 && len(ring) == 0 ->
      /* rest() */
      monitorAwake = 0;
@@ -536,7 +747,7 @@ active proctype reaper() {
   bit found;
 end:
   do
-  :: atomic { gone -> gone = 0; dead = doomed; lasting = lasting & ~BIT(dead); lastingBits = lastingBits & ~BIT(dead) };
+  :: atomic { gone -> gone = 0; dead = doomed; lasting = lasting & ~BIT(dead); busy = busy & ~BIT(dead); sleepers = sleepers & ~BIT(dead) };
      /* reapSlots() */
      do
      :: atomic { i == SLOTS -> i = 0; break }
@@ -594,7 +805,14 @@ end:
            atomic { asleep[i] = 0; i++ }
         fi
      od;
-     atomic { runnable = runnable & ~BIT(dead); overshot = overshot & ~BIT(dead) };
+     atomic { runnable = runnable & ~BIT(dead);
+#if LIMITS
+       excused = excused & ~BIT(dead)
+#endif
+     };
+#if LIMITS
+     atomic { CHANGED; ASK_FOR_REVIEW };
+#endif
 #ifndef MUTANT_DEAD_SEARCHER
      searcher = 0;
      wakeForWork(x, found);
@@ -619,7 +837,14 @@ init {
 }
 
 #define waiting (len(ring) > 0 || kernelReady || slot[FOREIGN] == QUEUED || slot[KERNEL] == QUEUED)
-#define room (SIZE(lastingBits) < concurrency && SIZE(lasting) < WORKERS)
+
+/* Where there is a monitor, who sleeps in a handler needs no place. */
+#if MONITORED || defined(MUTANT_NO_MONITOR)
+#define PLACES_TAKEN SIZE(busy)
+#else
+#define PLACES_TAKEN SIZE(busy | (lasting & sleepers))
+#endif
+#define room (PLACES_TAKEN < concurrency && SIZE(lasting) < WORKERS)
 
 #ifdef LIVE
 ltl live { []<>!(waiting && room) }
@@ -629,7 +854,11 @@ active proctype rest() {
 end:
   timeout ->
   assert(doomed == NO_WORKER);
+#ifdef PUT_OFF
+  assert(!(waiting && room) || (lasting != 0 && !kernelReady && len(ring) <= WAKE_AT_HINTS));
+#else
   assert(!(waiting && room));
+#endif
   assert(!searcher);
   assert(!asleep[0] || (parked & BIT(0)));
 #if WORKERS > 1
