@@ -9,6 +9,7 @@ import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from '../reactor/protocol.ts';
 import { unpackThrown } from '../reactor/thrown.ts';
 import { Config, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { stampAt } from '../slots/clock.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import type { Descriptors } from './descriptors.ts';
 import { reap } from './reaper.ts';
@@ -62,7 +63,7 @@ export class Supervisor {
     this.#descriptors = descriptors;
     this.#options = options;
     this.#events = events;
-    this.#threads = new Threads(options.maxThreads + Number(options.monitored));
+    this.#threads = new Threads(options.maxThreads + 1);
   }
 
   /** Starts `minThreads` workers; resolves with the handlers when all are ready, rejects if one cannot be. */
@@ -183,14 +184,28 @@ export class Supervisor {
     });
   }
 
+  /** Sees to it that there is a monitor. A pool of one thread has none before its first timeout. */
+  monitor(): void {
+    const { words } = this.#memory;
+    if (this.#stopping || words[Config.MONITORED] !== 0) return;
+    words[Config.MONITORED] = 1;
+    this.#startMonitor();
+  }
+
   #startMonitor(): void {
+    const { timeouts } = this.#memory;
+    // Until it runs nobody keeps the clock: a worker that reads it now must not be days behind.
+    timeouts.setCoarse(stampAt(timeouts.clock.now()));
     const { port1, port2 } = new MessageChannel();
     const data = { buffers: this.#memory.buffers, port: port2 };
     this.#track(MONITOR_FILE, data, port1, port2, this.#events.onMessage, (error) => {
       // Without it a wake-up that was put off would never be made good.
       if (error === undefined || this.#stopping) return;
       setTimeout(() => {
-        if (!this.#stopping) this.#startMonitor();
+        if (this.#stopping) return;
+        // What the dead one knew of timeouts is gone.
+        this.#memory.timeouts.markAll();
+        this.#startMonitor();
       }, LAST_BACKOFF_MS / 10).unref();
     });
   }
