@@ -6,7 +6,8 @@ import { Errno, type Native } from '../native/index.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { Word } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
-import { Cause, type Kind, packConfig } from '../slots/record.ts';
+import { Cause, Kind, packConfig, Trait } from '../slots/record.ts';
+import { type Limits, traitsOf } from '../slots/timeouts.ts';
 import { Flag } from '../slots/word.ts';
 
 export type Application = {
@@ -16,6 +17,10 @@ export type Application = {
   readonly events: number;
   readonly cookie: bigint;
   readonly listener?: { readonly index: number; readonly generation: number };
+  /** Of a listener: those of its connections. */
+  readonly limits?: Limits | undefined;
+  /** Of a timer. */
+  readonly timer?: { readonly afterMs: number; readonly periodMs: number };
 };
 
 export class Registrar {
@@ -80,9 +85,10 @@ export class Registrar {
 
   #begin(fd: number, application: Application): number {
     const { slots, records, port } = this.#memory;
-    const { handler, kind, traits, events, cookie, listener } = application;
+    const { handler, kind, events, cookie, listener } = application;
     const generation = slots.generation(fd);
-    records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
+    const timed = this.#beginTimes(fd, application);
+    records.begin(fd, generation, packConfig(handler, kind, application.traits | timed), events, cookie);
     if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
     if (port.add(Word.REGISTERED, 1) === 0) this.onFirst();
     const result = this.#strands.arm(fd, generation, events);
@@ -98,7 +104,22 @@ export class Registrar {
       records.giveReason(fd, generation, cause, 0);
       slots.request(fd, generation, Flag.FORCED);
     }
+    if (timed !== 0 && kind !== Kind.LISTENER) this.#strands.schedule(fd);
     return result;
+  }
+
+  /** Fills the slot's times, if it is to have some; returns the traits that say so. */
+  #beginTimes(index: number, { kind, limits, timer }: Application): number {
+    const { timeouts } = this.#memory;
+    if (timer !== undefined) {
+      timeouts.beginTimer(index, timer.afterMs, timer.periodMs);
+      return Trait.TIMED;
+    }
+    const traits = limits === undefined ? 0 : traitsOf(limits);
+    if (limits === undefined || traits === 0) return 0;
+    if (kind === Kind.LISTENER) timeouts.beginTemplate(index, limits);
+    else timeouts.begin(index, limits);
+    return traits;
   }
 
   /** The first registration of an empty pool. Set by whoever must know. */

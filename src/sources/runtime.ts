@@ -14,6 +14,7 @@ import {
 } from '../reactor/protocol.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import { Strands } from '../reactor/strands.ts';
+import { Timekeeper } from '../reactor/timekeeper.ts';
 import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory } from '../slots/memory.ts';
@@ -59,6 +60,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     send({ type: 'registrations' });
   };
   strands.onLast = tell;
+  strands.onTimed = () => send({ type: 'timed' });
   registrar.onFirst = tell;
   const pending = new PendingHandlers(memory, task.worker, memory.config(Config.GRACE_MS), (count) => {
     loop.pendingHandlers = count;
@@ -110,8 +112,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   await new Promise<void>((resolve) => {
     const hooks = { onAttention: () => pending.attend(), onStop: resolve };
     const functions = new FdSource(context);
-    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM.
-    const sources = [functions, connections, listeners, functions, functions];
+    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM, TIMER.
+    const sources = [functions, connections, listeners, functions, functions, functions];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
     new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
   });
@@ -128,7 +130,7 @@ export function runMonitor(task: MonitorTask): void {
   };
   const dispatcher = new Dispatcher(memory, openNative());
   noteLoaded(task);
-  new Monitor(dispatcher, short).run();
+  new Monitor(dispatcher, short, new Timekeeper(dispatcher)).run();
   task.port.close();
 }
 
