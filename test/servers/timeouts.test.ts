@@ -299,7 +299,8 @@ describe('a bare descriptor', () => {
     const idle = all.filter(({ timeout }) => timeout === 'idle');
     expect(idle.length).toBeGreaterThanOrEqual(2);
     for (const [n, { at }] of idle.entries()) expect(Number(at) - from).toBeGreaterThanOrEqual(40 * (n + 1));
-    expect(all.filter(({ readable }) => readable === true).length).toBe(1);
+    // A readiness that comes during a turn of the idle time may be delivered twice; the second finds nothing.
+    expect(all.filter(({ got }) => got === 8).length).toBe(1);
     const deadline = all.find(({ timeout }) => timeout === 'deadline');
     expect(Number(deadline?.['at']) - from).toBeGreaterThanOrEqual(300);
     expect(all.at(-1)).toMatchObject({ last: true, reason: { type: 'teardown', detail: 9 } });

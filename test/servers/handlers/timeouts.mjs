@@ -122,13 +122,12 @@ export default defineHandlers(
         on: 'raw',
         at: now(),
         timeout: event.timeout,
-        readable: event.readable,
+        got: event.readable && !event.last ? event.read()?.length : 0,
         value: event.value,
         last: event.last,
         reason: event.reason,
       });
       if (event.last) return;
-      if (event.readable) event.read();
       if (event.value === 7) event.deadline(20);
       if (event.value === 8) event.deadline(undefined);
       if (event.timeout === 'deadline') event.teardown(9);
