@@ -3,6 +3,7 @@ import { checkTimeout } from './options.ts';
 import { runBlocking } from './sources/blocking.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentPresence, currentWorker } from './sources/runtime.ts';
+import { openTimer, type Timer, timerById, type TimerId, type TimerOptions } from './sources/timer.ts';
 import {
   findFunction,
   postItem,
@@ -12,6 +13,7 @@ import {
 } from './sources/user-event.ts';
 
 export type { SocketAddress } from './native/index.ts';
+export type { TimeoutKind } from './slots/timeouts.ts';
 export type { Connection } from './sources/connection.ts';
 export type { FdEvent } from './sources/fd-event.ts';
 export {
@@ -24,6 +26,7 @@ export {
 } from './sources/handlers.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
+export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';
 export type { UserEvent, UserEventId } from './sources/user-event.ts';
 
 /**
@@ -53,6 +56,22 @@ export function post(handler: string, value: number): boolean {
   const { context } = currentWorker('post()');
   const number = findFunction(handler, context.entries);
   return postItem(context.memory, context.strands, context.registrar, number, value);
+}
+
+/**
+ * As `pool.timer()`: starts a timer. Workers.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
+ *   ERR_WAKEONE_SOURCES_EXHAUSTED
+ */
+export function startTimer(options: TimerOptions): Timer {
+  const { memory, strands, registrar, entries } = currentWorker('startTimer()').context;
+  return openTimer(memory, strands, registrar, options, entries);
+}
+
+/** A timer of the pool by its id. Workers. @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_ARGUMENT */
+export function timer(id: TimerId): Timer {
+  const { context } = currentWorker('timer()');
+  return timerById(context.memory, context.strands, id);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */

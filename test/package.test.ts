@@ -138,7 +138,17 @@ describe('the installed package', () => {
     });
     expect(JSON.parse(stdout)).toEqual([
       ['ERROR_TABLE', 'SystemError', 'createPool'],
-      ['blocking', 'closePool', 'defineHandlers', 'post', 'registration', 'userEvent', 'workerId'],
+      [
+        'blocking',
+        'closePool',
+        'defineHandlers',
+        'post',
+        'registration',
+        'startTimer',
+        'timer',
+        'userEvent',
+        'workerId',
+      ],
     ]);
   });
 

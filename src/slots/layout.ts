@@ -2,7 +2,7 @@
  * All shared bytes of a pool, in one Int32Array over one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16
  * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
  *
- *     line 0        config: written once before any worker starts, then only read (concurrency: by the app)
+ *     line 0        config: written once before any worker starts, then only read (concurrency, monitored: by the app)
  *     line 1..11    one hot word each (a line each, so that two of them never share a cache line)
  *     line 16..     32 worker lines (parking word, stamp, descriptors), one line a worker
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
@@ -11,17 +11,20 @@
  *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
  *                   events, posted items)
  *     then          the overflow: one bit a hint, those of the slots and of the poll
+ *     then          the times: half a line a slot, touched only by slots that have timeouts
+ *     then          the marks of slots whose times have changed: one bit a slot, and one bit for each 32 of those
  *
  * A slot (16 words = 64 bytes):
  *
  *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
- *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar; owner: own, stream
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3 }   registrar; owner: own, stream, times
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
  *      7 census      whether it is counted: 0 out, 1 moving, 2 in             owner, through slots/census.ts
- *      8 deadline, 9 group                                                  reserved
+ *      8 activity    CLOCK at its last activity, if it has an idle timeout   owner, plain; monitor reads
+ *      9 group                                                              reserved
  *     10 parent      a connection: its listener's generation               registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
@@ -30,13 +33,22 @@
  *     15 family      of a listener: { 1 : 1, generation : 10, starved : 1, connections : 20 }   any owner, by CAS
  *        user        of any other: { 0 : 1, generation : 7, claimed : 1, value : 23 }           any poster, by CAS; slots/user.ts
  *
+ * A slot's times (8 words = 32 bytes; slots/timeouts.ts). Milliseconds and stamps of the pool's clock:
+ *
+ *      0 idle, 1 read, 2 write: how long they may last, 0 for ever; of a timer: 0 is its period     registrar
+ *      3 readDue, 4 writeDue: when the message, the output must have moved on; 0 while neither waits   owner
+ *      5 due         the deadline, 0 none; of a timer: its next expiry, by CAS      owner; of a timer: any thread
+ *      6 judged      the activity since which the idle time is over            monitor, before it asks for the turn
+ *
  * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
- * order it before and after.
+ * order it before and after. The monitor reads times plainly too: what it sees is a guess that the owner checks, and who
+ * brings a time forward marks the slot after it.
  */
 
+import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -93,6 +105,13 @@ export const Word = {
   REGISTERED: 160,
   /** Lock of the buffer allocator. */
   BUFFER_LOCK: 176,
+  /** Whether slots are marked as having new times. */
+  MARKED: 224,
+  /** The coarse clock, a stamp: written by the monitor at each tick, read by every turn that pushes an idle timeout ahead. */
+  CLOCK: 240,
+  /** When the clock began, in nanoseconds of the machine's monotonic clock: 64 bits, never changed. */
+  ORIGIN_LO: 241,
+  ORIGIN_HI: 242,
 } as const;
 
 const WORKERS = 16 * LINE;
@@ -164,6 +183,7 @@ export const SlotWord = {
   COOKIE_HI: 5,
   REASON: 6,
   CENSUS: 7,
+  ACTIVITY: 8,
   PARENT_GENERATION: 10,
   LINK: 11,
   INPUT: 12,
@@ -172,6 +192,20 @@ export const SlotWord = {
   FAMILY: 15,
   USER: 15,
 } as const;
+
+/** Words of a slot's times. */
+export const TimeWord = {
+  IDLE_MS: 0,
+  READ_MS: 1,
+  WRITE_MS: 2,
+  READ_DUE: 3,
+  WRITE_DUE: 4,
+  DUE: 5,
+  JUDGED: 6,
+  /** Of a timer, in the place of IDLE_MS. */
+  PERIOD_MS: 0,
+} as const;
+const TIME_WORDS = 8;
 
 /** Where everything is, for a pool of this size. */
 export class Layout {
@@ -183,6 +217,8 @@ export class Layout {
   readonly slots: number;
   readonly overflow: number;
   readonly overflowWords: number;
+  readonly times: number;
+  readonly marks: number;
   /** Words in all. */
   readonly length: number;
 
@@ -193,7 +229,9 @@ export class Layout {
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
     this.overflow = this.slots + this.slotCount * LINE;
     this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
-    this.length = this.overflow + this.overflowWords;
+    this.times = Math.ceil((this.overflow + this.overflowWords) / LINE) * LINE;
+    this.marks = this.times + this.slotCount * TIME_WORDS;
+    this.length = this.marks + markWords(this.slotCount);
   }
 
   /** Indexes from this on are no slots: their hints stand for the poll. */
@@ -207,6 +245,11 @@ export class Layout {
 
   slot(index: number): number {
     return this.slots + index * LINE;
+  }
+
+  /** First of a slot's times. */
+  timesOf(index: number): number {
+    return this.times + index * TIME_WORDS;
   }
 
   worker(id: number): number {

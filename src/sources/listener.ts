@@ -114,6 +114,7 @@ export class ListenerSource implements Source {
     const { memory, registrar } = this.#context;
     const config = memory.records.config(listener);
     const inherited = config & (Trait.EDGE | Trait.HALF_OPEN | Trait.NOT_TCP);
+    const limits = (config & Trait.TIMED) === 0 ? undefined : memory.timeouts.template(listener);
     const index = registrar.adopt(fd, {
       handler: handlerOf(config),
       kind: Kind.CONNECTION,
@@ -121,6 +122,7 @@ export class ListenerSource implements Source {
       events: Ready.IN,
       cookie: 0n,
       listener: { index: listener, generation },
+      limits,
     });
     if (index < 0) {
       this.#tell(listener, index);

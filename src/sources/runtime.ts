@@ -16,6 +16,7 @@ import {
 import { End, Reactor } from '../reactor/reactor.ts';
 import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
+import { Timekeeper } from '../reactor/timekeeper.ts';
 import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
@@ -74,6 +75,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     send({ type: 'registrations' });
   };
   strands.onLast = tell;
+  strands.onTimed = () => send({ type: 'timed' });
   registrar.onFirst = tell;
   const pending = new PendingHandlers(memory, task.worker, memory.config(Config.GRACE_MS), (count) => {
     loop.pendingHandlers = count;
@@ -126,8 +128,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const end = await new Promise<End>((resolve) => {
     const hooks = { onAttention: () => pending.attend(), onEnd: resolve };
     const functions = new FdSource(context);
-    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM.
-    const sources = [functions, connections, listeners, functions, functions];
+    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM, TIMER.
+    const sources = [functions, connections, listeners, functions, functions, functions];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
     const reactor = new Reactor(task.worker, dispatcher, loop, sources, hooks);
     current = { context, send, presence: reactor.presence };
@@ -168,7 +170,7 @@ export function runMonitor(task: MonitorTask): void {
   };
   const dispatcher = new Dispatcher(memory, openNative());
   noteLoaded(task);
-  new Monitor(dispatcher, short, new Sleepers(memory)).run();
+  new Monitor(dispatcher, short, new Sleepers(memory), new Timekeeper(dispatcher)).run();
   task.port.close();
 }
 
