@@ -15,7 +15,7 @@ import { Flag } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import { DueHeap } from './due-heap.ts';
 import type { MonitorTime } from './monitor.ts';
-import { Stretches } from './stretches.ts';
+import { Stretches, USUAL_MS } from './stretches.ts';
 
 export class Timekeeper implements MonitorTime {
   readonly #dispatcher: PoolDispatcher;
@@ -25,7 +25,11 @@ export class Timekeeper implements MonitorTime {
   readonly #heap: DueHeap;
   /** The coarse clock as a moment. */
   #coarse: number;
-  readonly #endOf = (activity: number): number => this.#stretches.endOf(momentOf(activity, this.#now));
+  readonly #endOf = (activity: number): number => {
+    const value = momentOf(activity, this.#now);
+    // The value that is current has not ended yet: this thread may have been without a CPU since it stored it.
+    return value < this.#coarse ? this.#stretches.endOf(value) : Math.max(value + USUAL_MS, this.#now);
+  };
   readonly #take = (index: number): void => this.#look(index);
   #now: number;
   #pushed = 0;
