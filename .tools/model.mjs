@@ -31,6 +31,8 @@ const put = 'COARSE=1 STUCK=1';
 const blocks = 'PUSHES=1 EVENTS=0 COARSE=1 STUCK=1 CONCURRENCY=1';
 const dies = `PUSHES=0 EVENTS=1 DEATHS=1 ${wake}`;
 
+const timer = 'TIMER=1 COARSE=1 EVENTS=0 MOVES=0';
+
 // [model, case, mode, definitions]
 const small = [
   ['ring', 'order', 'safety', ''],
@@ -46,6 +48,14 @@ const small = [
   ['parking', 'retirement', 'safety', `PUSHES=1 EVENTS=1 RETIRES=1 ${wake}`],
   ['parking', 'deaths, request', 'safety', `PUSHES=1 EVENTS=0 DEATHS=1 COARSE=1 ${wake}`],
   ['parking', 'deaths, event', 'safety', dies],
+  ['timers', 'idle, deadline', 'safety', 'LAST=4 COARSE=1'],
+  ['timers', 'idle, deadline, fine steps', 'safety', 'LAST=4 IDLE=4 FIRST=4 DELAY=1'],
+  ['timers', 'idle, deadline, event', 'live', 'LAST=4 COARSE=1 MOVES=0'],
+  ['timers', 'silences', 'safety', 'LAST=4 COARSE=1 EVENTS=0 MOVES=0 SILENCES=1'],
+  ['timers', 'ends, reuse', 'safety', 'LAST=4 COARSE=1 EVENTS=0 FORCES=1 REUSES=1'],
+  ['timers', 'timer, reset', 'live', `${timer} RESETS=1 LAST=4`],
+  ['timers', 'timer, silences', 'safety', `${timer} MOVES=1 SILENCES=1 LAST=4`],
+  ['timers', 'timer, ends, reset', 'safety', `${timer} RESETS=1 FORCES=1 LAST=4`],
   ['slot', 'oneshot', 'safety', 'FILES=3 DATA=3 FORCES=2'],
   ['slot', 'edge', 'safety', 'EDGE=1 FILES=3 DATA=3 FORCES=2'],
   ['slot', 'oneshot, not a stream', 'safety', 'STREAM=0 FILES=3 DATA=3 FORCES=2'],
@@ -74,6 +84,19 @@ const mutants = [
   ['parking', 'DEAD_SEARCHER', 'safety', `PUSHES=1 EVENTS=0 DEATHS=1 ${wake}`],
   ['parking', 'NO_PUSH_AGAIN', 'safety', dies],
   ['parking', 'NO_REPLACE_POLL', 'safety', dies],
+  ['timers', 'OWNER_JUDGES', 'safety', 'LAST=5 COARSE=1 MOVES=0'],
+  ['timers', 'NO_STRETCH', 'safety', 'LAST=5 COARSE=1 MOVES=0'],
+  ['timers', 'CURRENT_ENDS', 'safety', 'LAST=5 COARSE=1 MOVES=0'],
+  ['timers', 'END_FIRST', 'safety', 'LAST=5 COARSE=1 MOVES=0'],
+  ['timers', 'NO_MARK_AFTER', 'live', 'LAST=8 COARSE=1 EVENTS=0 MOVES=0'],
+  ['timers', 'MARK_FIRST', 'safety', 'LAST=4 IDLE=4 FIRST=4 DELAY=1'],
+  ['timers', 'TAKE_BACKWARDS', 'safety', 'LAST=4'],
+  ['timers', 'REST_NO_LOOK', 'live', 'LAST=4 COARSE=1 MOVES=0'],
+  ['timers', 'REST_LATE_SLEEP', 'safety', 'LAST=4 COARSE=1'],
+  ['timers', 'TAKE_BY_STORE', 'safety', `${timer} RESETS=1 LAST=5`],
+  ['timers', 'END_BY_STORE', 'safety', `${timer} RESETS=1 LAST=5`],
+  ['timers', 'NO_MARK_ALL', 'safety', `${timer} RESETS=1 DEATHS=1 LAST=3 FIRST=4 DELAY=1`],
+  ['timers', 'NEW_MONITOR_FORGETS', 'safety', 'LAST=4 COARSE=1 EVENTS=0 MOVES=0 MONITOR_DEATHS=1'],
   ['slot', 'NO_GENERATION', 'safety', ''],
   ['slot', 'READY_APART', 'safety', ''],
   ['slot', 'FINISH_FORGETS', 'safety', 'EDGE=1'],
@@ -84,6 +107,7 @@ const mutants = [
 
 // What the code is known not to do; the headers of the models tell. Take a line out when its gap is closed.
 const gaps = [
+  ['timers', 'GAP_RESET', 'safety', `${timer} RESETS=1 FORCES=1 REUSES=1 LAST=4`],
   ['slot', 'GAP_REASON', 'safety', 'DATA=1 DEATHS=1'],
   ['slot', 'GAP_LEAK', 'safety', 'DATA=1 DEATHS=1 STREAM=0'],
 ];
@@ -101,6 +125,12 @@ const large = [
   ['parking', 'deaths, request, fine steps', 'safety', `PUSHES=1 EVENTS=0 DEATHS=1 ${wake}`],
   ['parking', 'deaths, monitor', 'bitstate', 'PUSHES=1 EVENTS=1 DEATHS=1 COARSE=1'],
   ['parking', 'deaths, three workers', 'bitstate', `WORKERS=3 PUSHES=1 EVENTS=1 DEATHS=1 ${wake}`],
+  ['timers', 'idle, deadline, longer', 'safety', 'LAST=5 COARSE=1'],
+  ['timers', 'ends, two workers', 'bitstate', 'LAST=5 COARSE=1 WORKERS=2 FORCES=1 MOVES=0'],
+  ['timers', 'deaths of the monitor', 'safety', 'LAST=4 COARSE=1 MONITOR_DEATHS=1 MOVES=0'],
+  ['timers', 'timer, reuse', 'safety', `${timer} RESETS=1 FORCES=1 REUSES=1 LAST=4`],
+  ['timers', 'timer, deaths', 'safety', `${timer} RESETS=1 DEATHS=1 LAST=3 FIRST=4 DELAY=1`],
+  ['timers', 'timer, two workers, both reset', 'bitstate', `${timer} WORKERS=2 RESETS=2 MOVES=1 LAST=5`],
   ['slot', 'oneshot, deaths, more', 'bitstate', 'FILES=3 DATA=2 FORCES=2 DEATHS=2'],
   ['slot', 'edge, deaths, more', 'bitstate', 'EDGE=1 FILES=3 DATA=2 FORCES=2 DEATHS=2'],
   ['slot', 'edge, three workers', 'bitstate', 'EDGE=1 WORKERS=3 FILES=4 DATA=4 FORCES=3'],
@@ -208,7 +238,7 @@ function missingPackages() {
 // A mutant or gap that is in a model and not run here is a slip.
 function unknownNames(cases) {
   const used = new Set(cases.flatMap(({ definitions }) => definitions.filter((name) => !name.includes('='))));
-  const named = ['ring', 'parking', 'slot'].flatMap((model) => {
+  const named = ['ring', 'parking', 'slot', 'timers'].flatMap((model) => {
     const text = readFileSync(join(models, `${model}.pml`), 'utf8');
     return [...text.matchAll(/^#.*\b((?:MUTANT|GAP)_\w+)/gm)].map((match) => match[1]);
   });
