@@ -1,4 +1,5 @@
 /** The pool: what the app's thread holds. */
+import { lookup } from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { untilAborted } from './abort.ts';
@@ -24,6 +25,8 @@ import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
 import { Flag, Ready } from './slots/word.ts';
 import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
+import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
+import { Connecting } from './sources/connecting.ts';
 import {
   addressesOf,
   type ListenOptions,
@@ -73,6 +76,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #native: Native;
   readonly #strands: Strands;
   readonly #registrar: Registrar;
+  readonly #connecting: Connecting;
   readonly #descriptors: Descriptors;
   readonly #supervisor: Supervisor;
   readonly #ending: PoolEnd;
@@ -112,6 +116,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const dispatcher = new Dispatcher(this.#memory, native);
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
+    this.#connecting = new Connecting(this.#memory, this.#strands);
     const changed = (): void => this.#registrationsChanged();
     this.#strands.onLast = changed;
     this.#registrar.onFirst = changed;
@@ -180,6 +185,27 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const server = this.#listenOn(fd, handler, resolved);
     this.#servers.add(server);
     return server;
+  }
+
+  /**
+   * Connects to a TCP port or an AF_UNIX path; `open` runs when the connection is there, or else `error` and `close`.
+   * Main thread; workers have `connect()`. Resolves before that, when the name of the host is resolved.
+   * @throws SystemError, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_OPTION,
+   *   ERR_WAKEONE_WATCH_LIMIT, ERR_WAKEONE_POOL_CLOSED; then nothing is left open
+   */
+  async connect(options: ConnectOptions): Promise<Registration> {
+    this.#checkOpen('connect()');
+    const resolved = resolveConnect(options, this.#entries);
+    const address = resolved.path === undefined ? (await lookup(resolved.host)).address : resolved.host;
+    this.#checkOpen('connect()');
+    const connector = {
+      memory: this.#memory,
+      strands: this.#strands,
+      registrar: this.#registrar,
+      native: this.#native,
+      connecting: this.#connecting,
+    };
+    return beginConnect(connector, addressOf({ ...resolved, host: address }), resolved);
   }
 
   /**

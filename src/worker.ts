@@ -1,5 +1,6 @@
 /** wakeone/worker: what handler modules use. */
 import { checkTimeout } from './options.ts';
+import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentWorker } from './sources/runtime.ts';
 import {
@@ -11,6 +12,7 @@ import {
 } from './sources/user-event.ts';
 
 export type { SocketAddress } from './native/index.ts';
+export type { ConnectOptions } from './sources/connect.ts';
 export type { Connection } from './sources/connection.ts';
 export type { FdEvent } from './sources/fd-event.ts';
 export {
@@ -52,6 +54,19 @@ export function post(handler: string, value: number): boolean {
   const { context } = currentWorker('post()');
   const number = findFunction(handler, context.entries);
   return postItem(context.memory, context.strands, context.registrar, number, value);
+}
+
+/**
+ * As `pool.connect()`, at once: connects to a TCP port or an AF_UNIX path; `open` of `handler` runs when the connection is
+ * there, in some worker, or else `error` and `close`. Workers. The host must be an address: a name is for
+ * `lookup()` of node:dns, in an async handler.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
+ *   ERR_WAKEONE_WATCH_LIMIT, SystemError; then nothing is left open
+ */
+export function connect(options: ConnectOptions): Registration {
+  const { context } = currentWorker('connect()');
+  const resolved = resolveConnect(options, context.entries);
+  return beginConnect(context, addressOf(resolved), resolved);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */

@@ -104,6 +104,7 @@ describe('the lists', () => {
   test.each([
     ['AddOptions', 'sources/add.ts'],
     ['ListenOptions', 'sources/listen.ts'],
+    ['ConnectOptions', 'sources/connect.ts'],
     ['CloseOptions', 'pool.ts'],
     ['PoolEvents', 'pool.ts'],
     ['PoolStats', 'observe/snapshot.ts'],

@@ -46,13 +46,21 @@ export class Strands {
   /**
    * Ends the first turn of a slot, in a registrar that is no worker. What came meanwhile, readiness or the end of the
    * pool, is a hint that nobody in the pool knows of: the poller has delivered it to an active slot and sleeps again.
-   * EPOLL_CTL_ADD has armed the fd: a re-arm would have the kernel report again what is in the word already.
+   * EPOLL_CTL_ADD has armed the fd: a re-arm would have the kernel report again what is in the word already. With
+   * `turn` there is one in any case.
    */
-  handOver(index: number, wanted: number): void {
+  handOver(index: number, wanted: number, turn = false): void {
     const { slots, records, me } = this.#memory;
+    if (turn) slots.request(index, slots.generation(index), Flag.CONTROL);
     const edge = (records.config(index) & Trait.EDGE) !== 0;
     const outcome = slots.finish(index, me, READY_NONE, edge ? wanted : READY_ALL, false);
-    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+    if (outcome === Outcome.PUSH) this.#pushLater(index);
+  }
+
+  /** In the pool without a system call while the monitor is awake; from outside it somebody must be woken. */
+  #pushLater(index: number): void {
+    if (this.#memory.me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
+    else this.#dispatcher.pushAndWake(index);
   }
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
@@ -85,10 +93,7 @@ export class Strands {
 
   /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
   posted(index: number, generation: number): void {
-    const { slots, me } = this.#memory;
-    if (slots.request(index, generation, Flag.USER) !== Outcome.PUSH) return;
-    if (me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
-    else this.#dispatcher.pushAndWake(index);
+    if (this.#memory.slots.request(index, generation, Flag.USER) === Outcome.PUSH) this.#pushLater(index);
   }
 
   /** ACTIVE -> CLOSING: no handler but `close` runs after this. */

@@ -21,7 +21,8 @@
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
  *      7 -, 8 deadline, 9 group                                             reserved
- *     10 parent      a connection: its listener's generation               registrar
+ *     10 parent      an accepted connection: its listener's generation      registrar
+ *        connect     of one that connects: when its time is over, or the errno that it has failed with   registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
  *     13 output      block of unsent output, 0 none                         owner
@@ -154,6 +155,7 @@ export const SlotWord = {
   COOKIE_HI: 5,
   REASON: 6,
   PARENT_GENERATION: 10,
+  CONNECT: 10,
   LINK: 11,
   INPUT: 12,
   OUTPUT: 13,

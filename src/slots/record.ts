@@ -84,6 +84,8 @@ export const Phase = {
   END_SEEN: 128,
   /** Input came since the linger timer was last set. */
   STIRRED: 256,
+  /** connect() is under way. `close` is owed. */
+  CONNECTING: 512,
 } as const;
 const PHASE_MASK = 0x7ff;
 
@@ -220,6 +222,15 @@ export class SlotRecords {
   parent(index: number): number | undefined {
     const link = (this.#words[this.#layout.slot(index) + SlotWord.LINK] ?? 0) >>> PARENT_SHIFT;
     return link === 0 ? undefined : link - 1;
+  }
+
+  /** Of one that connects: its deadline, or the negated errno that connect() has returned. Owner; to be looked at, anybody. */
+  connectWord(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.CONNECT] ?? 0;
+  }
+
+  setConnectWord(index: number, word: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.CONNECT] = word;
   }
 
   input(index: number): number {

@@ -13,6 +13,7 @@ import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn } from './connection-turn.ts';
+import { progressOf } from './connecting.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
 import type { ConnectionHandlers } from './handlers.ts';
@@ -57,7 +58,8 @@ export class ConnectionSource implements Source {
     const turn = this.#begin(index, claimed);
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       const reason = this.#context.memory.records.reason(index);
-      if (causeOf(reason) !== Cause.POOL_CLOSE) {
+      const idle = turn.has(Phase.CONNECTING) && !turn.hasOutput;
+      if (causeOf(reason) !== Cause.POOL_CLOSE || idle) {
         this.#close(turn, reasonFrom(reason));
         return;
       }
@@ -65,9 +67,11 @@ export class ConnectionSource implements Source {
       turn.phase |= Phase.DRAINING;
       turn.bits |= Ready.IN;
     }
+    if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return;
     if (!turn.has(Phase.OPENED)) {
       // What was posted before is delivered after `open`.
-      if ((flagsOf(claimed) & Flag.USER) !== 0) this.#context.strands.posted(index, turn.generation);
+      if (this.#context.memory.users.waiting(index) !== 0)
+        this.#context.strands.posted(index, turn.generation);
       this.#opened(turn);
       return;
     }
@@ -77,6 +81,30 @@ export class ConnectionSource implements Source {
     if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
+  }
+
+  /** Whether there is a connection now. If not, the turn is over: connecting goes on, or has failed. */
+  #connected(turn: Turn): boolean {
+    const { native, memory, strands, connecting } = this.#context;
+    const { index, generation } = turn;
+    const silent = this.#silenced(turn);
+    const progress = silent ? 0 : progressOf(native, memory, index);
+    if (progress > 0) {
+      turn.phase &= ~Phase.CONNECTING;
+      turn.bits |= turn.has(Phase.DRAINING) ? Ready.IN | Ready.OUT : Ready.OUT;
+      return true;
+    }
+    if (progress < 0) {
+      turn.fail('connect', progress);
+      this.#fail(turn);
+      return false;
+    }
+    // While it is silent the bits stay, and tell it when it is not any more.
+    const leftover = silent ? turn.bits : 0;
+    this.#release(turn);
+    strands.finish(index, leftover, Ready.OUT | GONE, silent);
+    connecting.watch(index, generation);
+    return false;
   }
 
   /** Calls `trigger` if something was posted. True if it is async. */
@@ -257,7 +285,7 @@ export class ConnectionSource implements Source {
     turn.closing = reason;
     if (!this.#context.strands.beginEnd(turn.index)) return;
     turn.ended = true;
-    if (turn.has(Phase.OPENED) && this.#invoke(turn, 'close', reason)) return;
+    if (turn.has(Phase.OPENED | Phase.CONNECTING) && this.#invoke(turn, 'close', reason)) return;
     this.#closed(turn);
   }
 

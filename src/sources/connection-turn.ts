@@ -189,7 +189,8 @@ export class ConnectionTurn {
     if (this.closing !== undefined || this.failure !== undefined) return false;
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     if (bytes.length === 0) return !this.has(Phase.ABOVE_MARK);
-    const sent = this.#output === 0 ? this.#send(bytes) : 0;
+    const sends = this.#output === 0 && !this.has(Phase.CONNECTING);
+    const sent = sends ? this.#send(bytes) : 0;
     if (sent < bytes.length && this.failure === undefined) this.#keepOutput(bytes.subarray(sent));
     return !this.has(Phase.ABOVE_MARK) && this.closing === undefined && this.failure === undefined;
   }

@@ -5,6 +5,7 @@ import type { Strands } from '../reactor/strands.ts';
 import type { Native, Region } from '../native/index.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Counter } from '../slots/layout.ts';
+import type { Connecting } from './connecting.ts';
 import type { PendingHandlers } from './pending.ts';
 import type { Registrar } from './registrar.ts';
 
@@ -24,6 +25,7 @@ export type WorkerContext = {
   readonly native: Native;
   readonly strands: Strands;
   readonly registrar: Registrar;
+  readonly connecting: Connecting;
   readonly loop: LoopTurns;
   readonly pending: PendingHandlers;
   /** By number; what is behind one, its source knows. */

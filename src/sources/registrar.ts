@@ -15,6 +15,8 @@ export type Application = {
   readonly traits: number;
   readonly events: number;
   readonly cookie: bigint;
+  /** What the kernel is asked for first, if not for `events`. */
+  readonly first?: number;
   readonly listener?: { readonly index: number; readonly generation: number };
 };
 
@@ -80,12 +82,12 @@ export class Registrar {
 
   #begin(fd: number, application: Application): number {
     const { slots, records, port } = this.#memory;
-    const { handler, kind, traits, events, cookie, listener } = application;
+    const { handler, kind, traits, events, cookie, listener, first = events } = application;
     const generation = slots.generation(fd);
     records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
     if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
     if (port.add(Word.REGISTERED, 1) === 0) this.onFirst();
-    const result = this.#strands.arm(fd, generation, events);
+    const result = this.#strands.arm(fd, generation, first);
     if (result < 0) {
       if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
       this.#strands.abandon(fd);

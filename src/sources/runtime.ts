@@ -18,6 +18,7 @@ import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
+import { Connecting } from './connecting.ts';
 import { makeScratch, type WorkerContext } from './context.ts';
 import { FdSource } from './fd-source.ts';
 import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts';
@@ -75,6 +76,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     native,
     strands,
     registrar,
+    connecting: new Connecting(memory, strands),
     loop,
     pending,
     handlers,

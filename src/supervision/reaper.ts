@@ -76,16 +76,17 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
 
 /**
  * The timer may have died with its worker: a listener without descriptors would never look again, a peer of a draining
- * pool that never ends never be left. A look too many finds no room, or leaves that peer early.
+ * pool that never ends never be left, nor one that does not answer. A look too many finds no room, or no answer, or leaves
+ * that peer early.
  */
 function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
   const state = slots.state(index);
   if (state !== State.ARMED && state !== State.DISABLED) return false;
   if (kindOf(records.config(index)) === Kind.LISTENER) return state === State.DISABLED;
+  if (kindOf(records.config(index)) !== Kind.CONNECTION) return false;
   const lingering = Phase.DRAINING | Phase.SHUT;
-  return (
-    kindOf(records.config(index)) === Kind.CONNECTION && (records.phase(index) & lingering) === lingering
-  );
+  const phase = records.phase(index);
+  return (phase & lingering) === lingering || (phase & Phase.CONNECTING) !== 0;
 }
 
 /**

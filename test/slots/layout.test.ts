@@ -122,8 +122,13 @@ describe('words that several threads change', () => {
 });
 
 /** A listener's family and another one's user word are the same word. */
-function oneEach({ USER, ...words }: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER'> {
+function oneEach({
+  USER,
+  CONNECT,
+  ...words
+}: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER' | 'CONNECT'> {
   expect(USER).toBe(words.FAMILY);
+  expect(CONNECT).toBe(words.PARENT_GENERATION);
   return words;
 }
 
