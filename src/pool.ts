@@ -27,6 +27,7 @@ import { Flag, Ready } from './slots/word.ts';
 import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { Connecting } from './sources/connecting.ts';
+import { type Group, type GroupOptions, groupRef, openGroup } from './sources/group.ts';
 import {
   addressesOf,
   type ListenOptions,
@@ -152,7 +153,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    const application = resolveAdd(options, this.#entries);
+    const group = groupRef(this.#memory, this.#strands, options.group);
+    const application = { ...resolveAdd(options, this.#entries), group };
     const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
     this.#checkFd(fd);
     const result = this.#registrar.register(fd, application);
@@ -175,6 +177,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   async listen(options: ListenOptions): Promise<Server> {
     this.#checkOpen('listen()');
     const resolved = resolveListenOptions(options);
+    const group = groupRef(this.#memory, this.#strands, options.group);
     const handler = findHandler(resolved.handler, this.#entries);
     if (this.#entries[handler]?.kind !== Kind.CONNECTION) {
       throw makeError('ERR_WAKEONE_HANDLER_KIND', resolved.handler, 'an object of connection handlers');
@@ -182,7 +185,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const addresses = await addressesOf(resolved);
     this.#checkOpen('listen()');
     const fd = openListener(this.#native, addresses, resolved);
-    const server = this.#listenOn(fd, handler, resolved);
+    const server = this.#listenOn(fd, handler, resolved, group);
     this.#servers.add(server);
     return server;
   }
@@ -217,6 +220,16 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   userEvent(options: UserEventOptions): UserEvent {
     this.#checkOpen('userEvent()');
     return openUserEvent(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+  }
+
+  /**
+   * Makes a group: of its members one handler at a time runs, in the order in which their events came. Main thread. It is
+   * open, and keeps the process alive, until `teardown()`; a `transient` one until its last member has left.
+   * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_POOL_CLOSED
+   */
+  group(options: GroupOptions = {}): Group {
+    this.#checkOpen('group()');
+    return openGroup(this.#memory, this.#strands, this.#registrar, options, false);
   }
 
   /**
@@ -292,7 +305,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.emit('close');
   }
 
-  #listenOn(fd: number, handler: number, options: ResolvedListenOptions): Server {
+  #listenOn(fd: number, handler: number, options: ResolvedListenOptions, group: number): Server {
     const address = this.#native.localAddress(fd);
     const failed = typeof address === 'number' ? new SystemError('getsockname', address, fd) : undefined;
     const traits =
@@ -305,7 +318,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       kind: Kind.LISTENER,
       traits,
       events: Ready.IN,
-      cookie: BigInt(options.maxConnections),
+      cookie: (BigInt(group >>> 0) << 32n) | BigInt(options.maxConnections),
     };
     const index = failed === undefined ? this.#registrar.adopt(fd, application) : -1;
     if (failed !== undefined || index < 0 || typeof address === 'number') {

@@ -1,6 +1,7 @@
 /** wakeone/worker: what handler modules use. */
 import { checkTimeout } from './options.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
+import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentWorker } from './sources/runtime.ts';
 import {
@@ -23,6 +24,7 @@ export {
   type HandlerModule,
   type HandlerOptions,
 } from './sources/handlers.ts';
+export type { Group, GroupId, GroupOptions } from './sources/group.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
 export type { UserEvent, UserEventId } from './sources/user-event.ts';
@@ -67,6 +69,18 @@ export function connect(options: ConnectOptions): Registration {
   const { context } = currentWorker('connect()');
   const resolved = resolveConnect(options, context.entries);
   return beginConnect(context, addressOf(resolved), resolved);
+}
+
+/**
+ * Makes a group, which ends when its last member has left; or gives the one that an `id` names. Workers. A connection that
+ * starts one for itself and others joins it first: `connection.joinGroup()`.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_INVALID_ARGUMENT
+ */
+export function group(options: GroupOptions | GroupId = {}): Group {
+  const { memory, strands, registrar } = currentWorker('group()').context;
+  if (typeof options === 'object' && options !== null && 'source' in options)
+    return groupById(memory, strands, options);
+  return openGroup(memory, strands, registrar, options, true);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */

@@ -131,6 +131,7 @@ export function contextOf(
     strands,
     registrar,
     connecting: new Connecting(memory, strands),
+    groups: undefined,
     loop,
     pending: new PendingHandlers(memory, 0, 1000, (count) => {
       loop.pendingHandlers = count;

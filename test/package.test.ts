@@ -138,7 +138,7 @@ describe('the installed package', () => {
     });
     expect(JSON.parse(stdout)).toEqual([
       ['ERROR_TABLE', 'SystemError', 'createPool'],
-      ['closePool', 'connect', 'defineHandlers', 'post', 'registration', 'userEvent', 'workerId'],
+      ['closePool', 'connect', 'defineHandlers', 'group', 'post', 'registration', 'userEvent', 'workerId'],
     ]);
   });
 

@@ -8,9 +8,10 @@ import { Config, Counter, Owner, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
-import { Flag, READY_ALL, READY_NONE, Ready, State } from '../slots/word.ts';
+import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
+import { enqueue } from './queueing.ts';
 
 /** Edge-triggered registrations ask for everything, once and for all. */
 const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
@@ -40,7 +41,9 @@ export class Strands {
    * with `silent` none, until somebody asks. False if the caller was not the owner.
    */
   finish(index: number, leftover: number, wanted: number, silent: boolean): boolean {
-    return this.#finish(index, leftover, wanted, silent) !== Outcome.REFUSED;
+    const outcome = this.#finish(index, leftover, wanted, silent);
+    if (this.groupTurns !== 0) this.onTurnOver(index);
+    return outcome !== Outcome.REFUSED;
   }
 
   /**
@@ -59,9 +62,40 @@ export class Strands {
 
   /** In the pool without a system call while the monitor is awake; from outside it somebody must be woken. */
   #pushLater(index: number): void {
-    if (this.#memory.me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
-    else this.#dispatcher.pushAndWake(index);
+    if (this.#memory.me >= Owner.MAIN) {
+      this.#pushNow(index);
+      return;
+    }
+    const slot = this.#memory.groups.toPush(index);
+    if (slot !== undefined) this.#dispatcher.pushFromWorker(slot);
   }
+
+  #pushNow(index: number): void {
+    const slot = this.#memory.groups.toPush(index);
+    if (slot !== undefined) this.#dispatcher.pushAndWake(slot);
+  }
+
+  /** Asks something of a group's owner. Any thread; false if the group has ended. */
+  requestGroup(ref: number, flag: number): boolean {
+    const { groups } = this.#memory;
+    const outcome = groups.requestTurn(ref, flag);
+    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(groups.groupOf(ref));
+    return outcome !== Outcome.REFUSED;
+  }
+
+  /** Gives a slot back that was seized or claimed for no turn, with what the word said then. */
+  restore(index: number, word: number): void {
+    const { slots, me } = this.#memory;
+    const disabled = stateOf(word) === State.DISABLED;
+    if (stateOf(word) === State.QUEUED) slots.request(index, slots.generation(index), flagsOf(word));
+    // Wanted is what is there: a turn too many finds nothing, and its end knows what is wanted.
+    const outcome = slots.finish(index, me, readyOf(word), READY_ALL, disabled);
+    if (outcome === Outcome.PUSH) this.#pushLater(index);
+  }
+
+  /** Turns that this worker runs for groups, and who is told when one is over. */
+  groupTurns = 0;
+  onTurnOver: (index: number) => void = () => {};
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     const { slots, records, me } = this.#memory;
@@ -74,8 +108,7 @@ export class Strands {
     } else {
       outcome = slots.finish(index, me, leftover, wanted, silent);
     }
-    if (outcome === Outcome.PUSH) {
-      this.#dispatcher.push(index + 1);
+    if (outcome === Outcome.PUSH && enqueue(this.#dispatcher, index)) {
       // A handler that settles in a turn of the event loop pushes while its worker takes no hints.
       this.#dispatcher.startMonitor();
     }
@@ -86,7 +119,7 @@ export class Strands {
   request(index: number, generation: number, flag: number): boolean {
     const { slots } = this.#memory;
     const outcome = slots.request(index, generation, flag);
-    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+    if (outcome === Outcome.PUSH) this.#pushNow(index);
     if (outcome === Outcome.DONE && flag === Flag.FORCED) this.#alert(index, generation);
     return outcome !== Outcome.REFUSED;
   }
@@ -103,7 +136,8 @@ export class Strands {
 
   /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
   end(index: number, keepFd: boolean): void {
-    const { records, data, slots, me, port } = this.#memory;
+    const { records, data, slots, me, port, groups } = this.#memory;
+    groups.leave(index);
     data.release(records.takeInput(index));
     data.release(records.takeOutput(index));
     const config = records.config(index);
@@ -125,6 +159,7 @@ export class Strands {
     // The listener waits for room: let it look again.
     if (starved) this.request(parent, parentGeneration, Flag.CONTROL);
     if (last) this.onLast();
+    if (this.groupTurns !== 0) this.onTurnOver(index);
   }
 
   /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */

@@ -3,13 +3,14 @@
  * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
  *
  *     line 0        config: written once before any worker starts, then only read (concurrency: by the app)
- *     line 1..11    one hot word each (a line each, so that two of them never share a cache line)
+ *     line 1..12    one hot word each (a line each, so that two of them never share a cache line)
  *     line 16..     32 worker lines (parking word, stamp, descriptors), one line a worker
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
  *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
  *                   events, posted items)
+ *     then          the places in groups: 4 words a slot, touched for members of groups only; slots/groups.ts
  *     then          the overflow: one bit a hint, those of the slots and of the poll
  *
  * A slot (16 words = 64 bytes):
@@ -19,8 +20,10 @@
  *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar; owner: own, stream
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
+ *        members     of a group: its first member + 1;  5 count of its members   owner
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
- *      7 -, 8 deadline, 9 group                                             reserved
+ *      7 -, 8 deadline                                                      reserved
+ *      9 group       { generation:12, source + 1:20 } of its group, 0 none  owner
  *     10 parent      an accepted connection: its listener's generation      registrar
  *        connect     of one that connects: when its time is over, or the errno that it has failed with   registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
@@ -29,6 +32,7 @@
  *     14 running     worker whose handler runs now, 0 none: the exclusivity check   owner, plain
  *     15 family      of a listener: { 1 : 1, generation : 10, starved : 1, connections : 20 }   any owner, by CAS
  *        user        of any other: { 0 : 1, generation : 7, claimed : 1, value : 23 }           any poster, by CAS; slots/user.ts
+ *        inbox       of a group: a user word whose value is a slot that has joined, + 1   any joiner, by CAS
  *
  * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
  * order it before and after.
@@ -36,7 +40,7 @@
 
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -91,6 +95,8 @@ export const Word = {
   REGISTERED: 160,
   /** Lock of the buffer allocator. */
   BUFFER_LOCK: 176,
+  /** In which order members of groups became ready. */
+  GROUP_CLOCK: 192,
 } as const;
 
 const WORKERS = 16 * LINE;
@@ -153,7 +159,11 @@ export const SlotWord = {
   MAILBOX: 3,
   COOKIE_LO: 4,
   COOKIE_HI: 5,
+  /** Of a group, in place of the cookie. */
+  MEMBERS: 4,
+  MEMBER_COUNT: 5,
   REASON: 6,
+  GROUP: 9,
   PARENT_GENERATION: 10,
   CONNECT: 10,
   LINK: 11,
@@ -164,6 +174,18 @@ export const SlotWord = {
   USER: 15,
 } as const;
 
+/** A slot's place in its group. */
+export const MemberWord = {
+  /** Neighbours in the list, + 1: the group's owner. */
+  NEXT: 0,
+  PREVIOUS: 1,
+  /** The one below in the inbox, + 1: the joiner. */
+  INBOX: 2,
+  /** When it became ready: who made it so. */
+  TICKET: 3,
+} as const;
+const MEMBER_WORDS = 4;
+
 /** Where everything is, for a pool of this size. */
 export class Layout {
   readonly maxFds: number;
@@ -172,6 +194,7 @@ export class Layout {
   readonly slotCount: number;
   readonly ring: number = RING;
   readonly slots: number;
+  readonly #members: number;
   readonly overflow: number;
   readonly overflowWords: number;
   /** Words in all. */
@@ -182,7 +205,8 @@ export class Layout {
     this.ringCapacity = ringCapacity;
     this.slotCount = maxFds + maxSources;
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
-    this.overflow = this.slots + this.slotCount * LINE;
+    this.#members = this.slots + this.slotCount * LINE;
+    this.overflow = this.#members + this.slotCount * MEMBER_WORDS;
     this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
     this.length = this.overflow + this.overflowWords;
   }
@@ -198,6 +222,10 @@ export class Layout {
 
   slot(index: number): number {
     return this.slots + index * LINE;
+  }
+
+  member(index: number): number {
+    return this.#members + index * MEMBER_WORDS;
   }
 
   worker(id: number): number {

@@ -7,6 +7,7 @@ import { AtomicsPort } from '../sync/port.ts';
 import { Ring } from '../sync/ring.ts';
 import { Buffers } from './buffers.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
+import { GroupTable } from './groups.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
 import { UserWords } from './user.ts';
@@ -26,6 +27,7 @@ export class PoolMemory {
   readonly slots: SlotTable;
   readonly records: SlotRecords;
   readonly users: UserWords;
+  readonly groups: GroupTable;
   readonly data: Buffers;
   /** Slot owner id of this thread, and its counter block. */
   readonly me: number;
@@ -46,6 +48,7 @@ export class PoolMemory {
     this.slots = new SlotTable(this.port, layout);
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
+    this.groups = new GroupTable(this.port, layout, this.slots);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
     this.me = me;
     this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));

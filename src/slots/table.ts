@@ -125,6 +125,17 @@ export class SlotTable {
     }
   }
 
+  /** ARMED, QUEUED or DISABLED -> ACTIVE(me). Returns the word that was seized (its bits are the caller's now), 0 if it cannot be had. */
+  seize(index: number, generation: number, me: number): number {
+    if (!this.#isOf(index, generation)) return 0;
+    for (;;) {
+      const word = this.word(index);
+      const next = Word.seize(word, me);
+      if (next === word || !Word.isGeneration(word, generation)) return 0;
+      if (this.#swap(index, word, next)) return word;
+    }
+  }
+
   /** ACTIVE -> ARMED, QUEUED or DISABLED. Owner. REFUSED means the caller is not the owner. */
   finish(index: number, me: number, leftover: number, wanted: number, disable: boolean): Outcome {
     let word = this.#peek(index);

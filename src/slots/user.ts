@@ -36,7 +36,7 @@ export type Posted = (typeof Posted)[keyof typeof Posted];
 
 export const emptyUserWord = (generation: number): number =>
   (generation & GENERATION_MASK) << GENERATION_SHIFT;
-const isOf = (word: number, generation: number): boolean =>
+export const isUserWordOf = (word: number, generation: number): boolean =>
   word >>> GENERATION_SHIFT === (generation & GENERATION_MASK);
 export const valueOf = (word: number): number => word & VALUE_MASK;
 export const isClaimed = (word: number): boolean => (word & CLAIMED) !== 0;
@@ -70,7 +70,7 @@ export class UserWords {
     const at = this.#at(index);
     let word = this.#port.peek(at);
     for (;;) {
-      if (!isOf(word, generation)) {
+      if (!isUserWordOf(word, generation)) {
         const fresh = this.#port.load(at);
         if (fresh === word) return Posted.STALE;
         word = fresh;

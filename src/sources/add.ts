@@ -1,6 +1,7 @@
 /** What `pool.add` takes, checked and turned into what a slot is filled with. */
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
+import type { Group, GroupId } from './group.ts';
 import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { Kind, Trait } from '../slots/record.ts';
@@ -25,6 +26,8 @@ export type AddOptions = {
   readonly nonBlocking?: boolean;
   /** Connections: whether our side stays open when the peer has ended. Default false. */
   readonly allowHalfOpen?: boolean;
+  /** The group that it joins. */
+  readonly group?: Group | GroupId;
 };
 
 const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
@@ -36,6 +39,7 @@ const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
   rearm: true,
   nonBlocking: true,
   allowHalfOpen: true,
+  group: true,
 };
 
 const COOKIE_LIMIT = 2n ** 64n;

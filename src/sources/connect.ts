@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { makeError, SystemError } from '../errors.ts';
 import { Errno, type Native, type SocketAddress } from '../native/index.ts';
+import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import type { Strands } from '../reactor/strands.ts';
@@ -30,6 +31,8 @@ export type ConnectOptions = {
   readonly mode?: 'edge' | 'oneshot';
   /** Whether our side stays open when the peer has ended. Default false. */
   readonly allowHalfOpen?: boolean;
+  /** The group that it joins. */
+  readonly group?: Group | GroupId;
 };
 
 export type ResolvedConnect = {
@@ -40,6 +43,7 @@ export type ResolvedConnect = {
   readonly timeoutMs: number;
   readonly cookie: bigint;
   readonly traits: number;
+  readonly group: Group | GroupId | undefined;
 };
 
 /** What a thread connects with. */
@@ -60,6 +64,7 @@ const CONNECT_NAMES: Readonly<Record<keyof ConnectOptions, true>> = {
   cookie: true,
   mode: true,
   allowHalfOpen: true,
+  group: true,
 };
 const DEFAULT_TIMEOUT_MS = 10_000;
 
@@ -81,6 +86,7 @@ export function resolveConnect(options: ConnectOptions, entries: readonly Handle
     handler,
     host,
     path,
+    group: options.group,
     port: integer('port', options.port, 1, 65535, () => 0),
     timeoutMs: integer('timeoutMs', options.timeoutMs, 1, MAX_CONNECT_MS, () => DEFAULT_TIMEOUT_MS),
     cookie: checkCookie(options.cookie),
@@ -104,13 +110,15 @@ export function addressOf({ host, port, path }: ResolvedConnect): SocketAddress 
 /**
  * Begins to connect; the rest are turns of the connection, in the workers. A failure, even one that is known at once, is
  * told to the handlers.
- * @throws SystemError, ERR_WAKEONE_WATCH_LIMIT if there is no descriptor or memory for a socket; then nothing has changed
+ * @throws SystemError, ERR_WAKEONE_WATCH_LIMIT if there is no descriptor or memory for a socket,
+ *   ERR_WAKEONE_OTHER_POOL, ERR_WAKEONE_STALE_REGISTRATION for the group; then nothing has changed
  */
 export function beginConnect(
   { memory, strands, registrar, native, connecting }: Connector,
   address: SocketAddress,
-  { handler, timeoutMs, cookie, traits }: ResolvedConnect,
+  { handler, timeoutMs, cookie, traits, group: given }: ResolvedConnect,
 ): Registration {
+  const group = groupRef(memory, strands, given);
   const fd = native.socketStream(address.family);
   if (fd < 0) throw new SystemError('socket', fd);
   if (address.family !== 'unix') native.setNoDelay(fd, true);
@@ -120,7 +128,7 @@ export function beginConnect(
   const failed = begun === 0 || begun === Errno.EINPROGRESS || begun === Errno.EINTR ? 0 : begun;
   const events = Ready.IN;
   const first = Ready.OUT;
-  const index = registrar.adopt(fd, { handler, kind: Kind.CONNECTION, traits, events, first, cookie });
+  const index = registrar.adopt(fd, { handler, kind: Kind.CONNECTION, traits, events, first, cookie, group });
   if (index < 0) throw addError(fd, index);
   const generation = memory.slots.generation(index);
   memory.records.setConnectWord(index, failed === 0 ? deadlineIn(timeoutMs) : failed);

@@ -8,6 +8,7 @@
  * and when the promise settles the turn is concluded; whatever is still ready brings the next one.
  */
 import type { Source } from '../reactor/source.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
@@ -33,7 +34,7 @@ const LINGERING = Phase.DRAINING | Phase.SHUT;
 type Method = keyof ConnectionHandlers;
 
 /** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
-class Turn extends ConnectionTurn {
+export class Turn extends ConnectionTurn {
   handle: Connection | undefined;
 }
 
@@ -66,6 +67,7 @@ export class ConnectionSource implements Source {
       // Draining: what has arrived is read and answered, then our side ends.
       turn.phase |= Phase.DRAINING;
       turn.bits |= Ready.IN;
+      if (turn.grouped) this.#awaitSilence(turn);
     }
     if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return;
     if (!turn.has(Phase.OPENED)) {
@@ -78,7 +80,8 @@ export class ConnectionSource implements Source {
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
     if (asked) this.#heed(turn);
     if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
-    if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
+    if (asked && turn.grouped && turn.has(Phase.DRAINING)) this.#endIfSilent(turn);
+    else if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
   }
@@ -122,6 +125,32 @@ export class ConnectionSource implements Source {
     if (turn.has(Phase.PAUSED) && !isHeld(records.mailbox(turn.index))) turn.phase &= ~Phase.PAUSED;
   }
 
+  /** A connection that the handler of another one uses; its slot was seized when it had this word. */
+  use(index: number, seized: number): Turn {
+    enterTurn(this.#context, index);
+    const turn = new Turn(this.#context);
+    turn.begin(index, seized);
+    turn.peer = true;
+    return turn;
+  }
+
+  handleOf(turn: Turn): Connection {
+    turn.handle ??= new Connection(turn);
+    return turn.handle;
+  }
+
+  /** Ends the use: what it has led to, as at the end of a turn. */
+  conclude(turn: Turn): void {
+    if (!turn.has(Phase.CONNECTING) || !this.#healthy(turn)) {
+      this.#conclude(turn);
+      return;
+    }
+    const { index, bits } = turn;
+    const silent = this.#silenced(turn);
+    this.#release(turn);
+    this.#context.strands.finish(index, bits, Ready.OUT | GONE, silent);
+  }
+
   #begin(index: number, claimed: number): Turn {
     const turn = this.#spare ?? new Turn(this.#context);
     this.#spare = undefined;
@@ -145,7 +174,7 @@ export class ConnectionSource implements Source {
     }
     for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
       if (!turn.read()) break;
-      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING)) {
+      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING) && !turn.grouped) {
         // It came after the end of our side: nothing could be answered.
         turn.consume(turn.inputLength);
         turn.phase |= Phase.STIRRED;
@@ -209,7 +238,11 @@ export class ConnectionSource implements Source {
     const inWanted = turn.reading ? Ready.IN | Ready.RDHUP | Ready.HUP : 0;
     const { index, bits } = turn;
     const silent = this.#silenced(turn) || this.#isQuiet(turn);
+    const { joining } = turn;
     this.#release(turn);
+    // If that group has ended meanwhile, it stays alone.
+    if (joining !== NO_GROUP && this.#context.memory.groups.refOf(index) === NO_GROUP)
+      this.#context.memory.groups.enlist(index, joining);
     // PRI is never wanted, but stays with an IN that is left: a read of the next turn may end at the urgent mark.
     const leftover = (bits & Ready.IN) === 0 ? bits & ~Ready.PRI : bits;
     this.#context.strands.finish(index, leftover, inWanted | outWanted | Ready.ERR, silent);
@@ -230,7 +263,7 @@ export class ConnectionSource implements Source {
   #endOurSide(turn: Turn): void {
     const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
     if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
-    if (turn.has(Phase.DRAINING) && (!turn.reading || (turn.bits & Ready.IN) === 0))
+    if (turn.has(Phase.DRAINING) && !turn.grouped && (!turn.reading || (turn.bits & Ready.IN) === 0))
       turn.phase |= Phase.ENDING;
     // Read out and hung up: nobody is there any more, whatever we still wanted to send.
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
@@ -242,8 +275,26 @@ export class ConnectionSource implements Source {
     } else if (!turn.has(Phase.SHUT)) {
       turn.phase |= Phase.SHUT;
       this.#context.native.shutdown(turn.index, 1);
-      if (draining) this.#linger(turn);
+      if (draining && turn.grouped) this.#awaitSilence(turn);
+      else if (draining) this.#linger(turn);
     }
+  }
+
+  /**
+   * In a group, what comes may be an answer that another connection waits for. So the pool's close ends our side when
+   * nothing has been read and nothing written for a while, and the connection when the peer is silent after that.
+   */
+  #endIfSilent(turn: Turn): void {
+    const busy = turn.has(Phase.STIRRED | Phase.PAUSED) || turn.hasOutput || turn.inputLength > 0;
+    if (busy) this.#awaitSilence(turn);
+    else if (turn.has(Phase.ENDING)) turn.closing = { type: 'pool-closed' };
+    else turn.phase |= Phase.ENDING;
+  }
+
+  #awaitSilence(turn: Turn): void {
+    const { index, generation } = turn;
+    turn.phase &= ~Phase.STIRRED;
+    setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
   }
 
   /**

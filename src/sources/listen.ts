@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { SystemError } from '../errors.ts';
 import type { Native, SocketAddress } from '../native/index.ts';
+import type { Group, GroupId } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 
 export type ListenOptions = {
@@ -23,9 +24,11 @@ export type ListenOptions = {
   readonly mode?: 'edge' | 'oneshot';
   /** Whether an IPv6 address takes IPv6 connections only. Default false. */
   readonly ipv6Only?: boolean;
+  /** Its connections join this group. */
+  readonly group?: Group | GroupId;
 };
 
-export type ResolvedListenOptions = Required<Omit<ListenOptions, 'port' | 'host' | 'path'>> & {
+export type ResolvedListenOptions = Required<Omit<ListenOptions, 'port' | 'host' | 'path' | 'group'>> & {
   readonly host: string | undefined;
   readonly port: number;
   readonly path: string | undefined;
@@ -41,6 +44,7 @@ const LISTEN_NAMES: Readonly<Record<keyof ListenOptions, true>> = {
   allowHalfOpen: true,
   mode: true,
   ipv6Only: true,
+  group: true,
 };
 
 /** Checks the options of listen(). @throws ERR_WAKEONE_INVALID_OPTION */

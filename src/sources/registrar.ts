@@ -5,6 +5,7 @@
 import { Errno, type Native } from '../native/index.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { Word } from '../slots/layout.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { Cause, type Kind, packConfig } from '../slots/record.ts';
 import { Flag } from '../slots/word.ts';
@@ -15,6 +16,8 @@ export type Application = {
   readonly traits: number;
   readonly events: number;
   readonly cookie: bigint;
+  /** The group that it joins, as its members name it; see slots/groups.ts. */
+  readonly group?: number;
   /** What the kernel is asked for first, if not for `events`. */
   readonly first?: number;
   readonly listener?: { readonly index: number; readonly generation: number };
@@ -82,7 +85,7 @@ export class Registrar {
 
   #begin(fd: number, application: Application): number {
     const { slots, records, port } = this.#memory;
-    const { handler, kind, traits, events, cookie, listener, first = events } = application;
+    const { handler, kind, traits, events, cookie, listener, group = NO_GROUP, first = events } = application;
     const generation = slots.generation(fd);
     records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
     if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
@@ -92,6 +95,11 @@ export class Registrar {
       if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
       this.#strands.abandon(fd);
       return result;
+    }
+    if (group !== NO_GROUP && !this.#memory.groups.enlist(fd, group)) {
+      // It has been torn down just now; so is this.
+      records.giveReason(fd, generation, Cause.TEARDOWN, 0);
+      slots.request(fd, generation, Flag.FORCED);
     }
     const { phase } = this.#memory;
     if (phase !== PoolPhase.OPEN) {

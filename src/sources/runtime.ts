@@ -21,6 +21,7 @@ import { ConnectionSource } from './connection-source.ts';
 import { Connecting } from './connecting.ts';
 import { makeScratch, type WorkerContext } from './context.ts';
 import { FdSource } from './fd-source.ts';
+import { GroupSource } from './group-source.ts';
 import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts';
 import { ListenerSource } from './listener.ts';
 import { PendingHandlers } from './pending.ts';
@@ -77,6 +78,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     strands,
     registrar,
     connecting: new Connecting(memory, strands),
+    groups: undefined,
     loop,
     pending,
     handlers,
@@ -112,10 +114,13 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   await new Promise<void>((resolve) => {
     const hooks = { onAttention: () => pending.attend(), onStop: resolve };
     const functions = new FdSource(context);
-    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM.
-    const sources = [functions, connections, listeners, functions, functions];
+    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM; then GROUP.
+    const members = [functions, connections, listeners, functions, functions];
+    const groups = new GroupSource(context, connections, members);
+    context.groups = groups;
+    const sources = [...members, groups];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
-    new Reactor(task.worker, dispatcher, loop, sources, hooks).start();
+    new Reactor(task.worker, dispatcher, strands, loop, sources, hooks).start();
   });
   await module.options.dispose?.();
   await Promise.all([process.stdout, process.stderr].map(printed));

@@ -6,8 +6,10 @@
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
+import { enqueue } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
@@ -19,7 +21,7 @@ const RETRY_MS = 1;
  * What goes on when a worker dies in its turn. A listener has no handler that could have done it: the connection that it was
  * opening ends. Of posts only those are lost that the dead one had taken.
  */
-const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM]);
+const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM, Kind.GROUP]);
 const POSTED: ReadonlySet<number> = new Set([Kind.EVENT, Kind.ITEM]);
 
 /**
@@ -60,18 +62,28 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
       if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
       const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
-      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+      // It may have died while it joined, or was taken out.
+      repairGroup(dispatcher, index);
+      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
     } else if (slots.state(index) === State.QUEUED) {
       // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
       // overflow it stays once; in the ring a second one fails its claim.
-      dispatcher.push(index + 1);
+      enqueue(dispatcher, index);
     } else if (waitsForTimer(memory, index)) {
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
-      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
     }
   }
   return lost;
+}
+
+/** Has the list of the slot's group made again. */
+function repairGroup(dispatcher: PoolDispatcher, index: number): void {
+  const { groups } = dispatcher.memory;
+  const ref = groups.refOf(index);
+  if (ref !== NO_GROUP && groups.requestTurn(ref, Flag.CONTROL) === Outcome.PUSH)
+    dispatcher.push(groups.groupOf(ref) + 1);
 }
 
 /**
@@ -84,9 +96,7 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
   if (state !== State.ARMED && state !== State.DISABLED) return false;
   if (kindOf(records.config(index)) === Kind.LISTENER) return state === State.DISABLED;
   if (kindOf(records.config(index)) !== Kind.CONNECTION) return false;
-  const lingering = Phase.DRAINING | Phase.SHUT;
-  const phase = records.phase(index);
-  return (phase & lingering) === lingering || (phase & Phase.CONNECTING) !== 0;
+  return (records.phase(index) & (Phase.DRAINING | Phase.CONNECTING)) !== 0;
 }
 
 /**
@@ -94,7 +104,8 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, port } = dispatcher.memory;
+  const { slots, records, data, port, groups } = dispatcher.memory;
+  groups.forget(index);
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
   const removed = native.epollControl(set, EpollOp.DEL, index, 0, index, 0);
@@ -108,7 +119,7 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
   slots.close(index, Owner.SUPERVISOR);
   slots.free(index, Owner.SUPERVISOR);
   if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
-    if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) dispatcher.push(parent + 1);
+    if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) enqueue(dispatcher, parent);
   }
   port.add(Word.REGISTERED, -1);
 }
