@@ -2,11 +2,12 @@
 import { echo } from './echo.ts';
 import { idleMemory } from './memory.ts';
 import { UsageError } from './options.ts';
+import { posts } from './posts.ts';
 import { endAll, endAllOnSignals } from './process.ts';
 import type { Scenario } from './scenario.ts';
 import { syscalls } from './syscalls.ts';
 
-const scenarios: readonly Scenario[] = [echo, syscalls, idleMemory];
+const scenarios: readonly Scenario[] = [echo, syscalls, idleMemory, posts];
 
 function help(): string {
   const list = scenarios.map(({ name, summary, usage }) => {

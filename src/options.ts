@@ -6,9 +6,11 @@ import { makeError, show } from './errors.ts';
 export type PoolOptions = {
   /** The handler module: a file whose default export is what `defineHandlers` returned. Loaded once per worker. */
   readonly handlers: URL | string;
+  /** Milliseconds of sleep after which a thread above `minThreads` ends. Default 60,000. */
+  readonly idleTimeoutMs?: number;
   /** Threads that are always there. Default: as many as `concurrency`. */
   readonly minThreads?: number;
-  /** Most threads. Default: `minThreads`. At most 32. */
+  /** Most threads. Default: `minThreads`. At most 32. Those above `concurrency` are spares for workers that block. */
   readonly maxThreads?: number;
   /** Most workers that run handlers at once. Default: the CPUs that this process may use, at most `maxThreads`. */
   readonly concurrency?: number;
@@ -77,6 +79,7 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
     minThreads,
     maxThreads,
     concurrency: integer('concurrency', options.concurrency, 1, maxThreads, () => Math.min(cpus, maxThreads)),
+    idleTimeoutMs: integer('idleTimeoutMs', options.idleTimeoutMs, 1, 2 ** 31 - 1, () => 60_000),
     maxFds,
     maxSources,
     ringSize,
@@ -104,6 +107,7 @@ const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
   minThreads: true,
   maxThreads: true,
   concurrency: true,
+  idleTimeoutMs: true,
   maxFds: true,
   maxSources: true,
   ringSize: true,

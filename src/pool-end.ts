@@ -68,7 +68,7 @@ export class PoolEnd {
   }
 
   get #isEmpty(): boolean {
-    return this.#memory.port.load(Word.REGISTERED) === 0;
+    return this.#memory.census.registered === 0;
   }
 
   /** Destroys what is there, and what is accepted meanwhile. */

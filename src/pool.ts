@@ -10,17 +10,18 @@ import {
   checkNames,
   checkTimeout,
   flag,
+  integer,
   invalid,
   type PoolOptions,
   resolveOptions,
   type ResolvedOptions,
 } from './options.ts';
 import { PoolEnd } from './pool-end.ts';
-import { Dispatcher } from './reactor/dispatcher.ts';
+import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
-import { unpackThrown } from './reactor/thrown.ts';
-import { Config, MAIN_COUNTERS, Owner, Word } from './slots/layout.ts';
+import { textOf, unpackThrown } from './reactor/thrown.ts';
+import { Config, MAIN_COUNTERS, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
 import { Flag, Ready } from './slots/word.ts';
@@ -75,6 +76,7 @@ const DEFAULT_CLOSE_MS = 30_000;
 export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #memory: PoolMemory;
   readonly #native: Native;
+  readonly #dispatcher: PoolDispatcher;
   readonly #strands: Strands;
   readonly #registrar: Registrar;
   readonly #connecting: Connecting;
@@ -114,7 +116,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       this.#descriptors.close();
       throw error;
     }
-    const dispatcher = new Dispatcher(this.#memory, native);
+    const dispatcher: PoolDispatcher = new Dispatcher(this.#memory, native);
+    this.#dispatcher = dispatcher;
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
     this.#connecting = new Connecting(this.#memory, this.#strands);
@@ -253,6 +256,26 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     return snapshot(this.#memory);
   }
 
+  /**
+   * Most workers that may run handlers at once, from 1 to `maxThreads`. Main thread. Raised, it lets waiting workers in at
+   * once; lowered, each worker that is over it stops before its next event, handlers that run are not interrupted. Workers
+   * inside of `blocking()` do not count, and are over the limit for a moment when they come back. No effect once the pool
+   * has ended.
+   * @throws ERR_WAKEONE_INVALID_OPTION; then nothing has changed
+   */
+  get concurrency(): number {
+    return this.#dispatcher.limit.concurrency;
+  }
+
+  set concurrency(most: number) {
+    const expected = (): never => {
+      throw invalid('concurrency', 'an integer', most);
+    };
+    this.#dispatcher.setConcurrency(
+      integer('concurrency', most, 1, this.#memory.config(Config.MAX_THREADS), expected),
+    );
+  }
+
   /** Whether the pool takes registrations. */
   get open(): boolean {
     return this.#closing === undefined && this.#memory.phase === PoolPhase.OPEN;
@@ -376,7 +399,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   /** An open pool keeps the process alive while it has registrations. */
   #registrationsChanged(): void {
-    const registered = this.#memory.port.load(Word.REGISTERED);
+    const registered = this.#memory.census.registered;
     if (registered === 0) this.#ending.noteEmpty();
     if (registered > 0 || this.#ending.begun) this.#keepAlive.port1.ref();
     else this.#keepAlive.port1.unref();
@@ -415,6 +438,6 @@ export async function createPool(options: PoolOptions): Promise<Pool> {
 
 /** What nobody listens to must not go unseen. */
 function warn(error: unknown, type: string, detail: string): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text = error instanceof Error ? (error.stack ?? error.message) : textOf(error);
   process.emitWarning(text, { type, detail });
 }

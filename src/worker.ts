@@ -1,9 +1,10 @@
 /** wakeone/worker: what handler modules use. */
 import { checkTimeout } from './options.ts';
+import { runBlocking } from './sources/blocking.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
-import { currentWorker } from './sources/runtime.ts';
+import { currentPresence, currentWorker } from './sources/runtime.ts';
 import {
   findFunction,
   postItem,
@@ -94,4 +95,21 @@ export function closePool(options: { readonly timeoutMs?: number } = {}): void {
   // Here, where it can be caught: in the app's thread nobody would.
   if (options.timeoutMs !== undefined) checkTimeout(options.timeoutMs, 0);
   send({ type: 'close', timeoutMs: options.timeoutMs });
+}
+
+/**
+ * Calls a function that blocks its thread (a long synchronous read, `Atomics.wait`, a native call) and returns its value; what
+ * it throws is passed on. While it runs, the worker does not count against the pool's `concurrency`: if work waits, another
+ * worker is let in at once. Afterwards the handler goes on, for a moment perhaps as one too many: the next worker that
+ * would take an event makes room.
+ *
+ * Workers; may be nested. In any other thread, and in `init` and `dispose`, it just calls the function. The handler's
+ * registration stays with it: nothing else of that registration runs meanwhile. Blocking that is not declared is found by
+ * the pool too, a few milliseconds later.
+ * @throws ERR_WAKEONE_INVALID_ARGUMENT if `task` is not a function, or (after it was called) has returned a promise
+ * @example
+ * const archive = blocking(() => execFileSync('tar', ['c', folder]));
+ */
+export function blocking<T>(task: () => T): T {
+  return runBlocking(currentPresence(), task);
 }

@@ -138,7 +138,17 @@ describe('the installed package', () => {
     });
     expect(JSON.parse(stdout)).toEqual([
       ['ERROR_TABLE', 'SystemError', 'createPool'],
-      ['closePool', 'connect', 'defineHandlers', 'group', 'post', 'registration', 'userEvent', 'workerId'],
+      [
+        'blocking',
+        'closePool',
+        'connect',
+        'defineHandlers',
+        'group',
+        'post',
+        'registration',
+        'userEvent',
+        'workerId',
+      ],
     ]);
   });
 

@@ -39,7 +39,7 @@ function announce(options: DemoOptions, pool: Pool, server: Server): void {
   const address = server.address();
   if (address.family === 'unix') return;
   const { address: host, port } = address;
-  const threads = pool.stats().workers.length;
+  const threads = pool.stats().workers.filter(({ state }) => state !== 'absent').length;
   if (options.json) {
     console.log(JSON.stringify({ ready: true, pid: process.pid, threads, echo: { host, port } }));
     return;

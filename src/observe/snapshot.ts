@@ -1,10 +1,11 @@
 /** What `pool.stats()` tells: read from shared memory, no worker is asked. */
-import { Counter, COUNTER_BLOCKS, MAX_WORKERS, Word, WorkerPhase, WorkerWord } from '../slots/layout.ts';
+import { Config, Counter, COUNTER_BLOCKS, Word, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 
 export type WorkerStats = {
   readonly id: number;
-  readonly state: 'starting' | 'running' | 'parked' | 'polling' | 'stopped';
+  /** 'absent': there may be a thread, and there is none now. */
+  readonly state: 'absent' | 'starting' | 'running' | 'parked' | 'polling' | 'stopped';
   /** Handler calls. */
   readonly handled: number;
   /** Hints taken from the ring, and those of them that no longer matched their slot. */
@@ -28,6 +29,8 @@ export type PoolStats = {
   readonly ringOverflows: number;
   /** Events of registrations that had ended. */
   readonly staleEvents: number;
+  /** Times a worker was found asleep in a handler, undeclared, while work waited and the limit was reached. */
+  readonly blockedFound: number;
   /** Times the epoll set was rebuilt. */
   readonly rebuilds: number;
   /** Wake-ups that were lost and made good by a safety net. Must stay 0. */
@@ -37,6 +40,7 @@ export type PoolStats = {
 };
 
 const STATES: Readonly<Record<number, WorkerStats['state']>> = {
+  [WorkerPhase.ABSENT]: 'absent',
   [WorkerPhase.STARTING]: 'starting',
   [WorkerPhase.RUNNING]: 'running',
   [WorkerPhase.PARKED]: 'parked',
@@ -51,27 +55,24 @@ export function snapshot(memory: PoolMemory): PoolStats {
   const read = (block: number, counter: Counter): number => doubles[layout.counters(block) + counter] ?? 0;
   const blocks = Array.from({ length: COUNTER_BLOCKS }, (_, block) => block);
   const sum = (counter: Counter): number => blocks.reduce((total, block) => total + read(block, counter), 0);
-  const workers = blocks
-    .filter(
-      (block) => block < MAX_WORKERS && words[layout.worker(block) + WorkerWord.PHASE] !== WorkerPhase.ABSENT,
-    )
-    .map((id): WorkerStats => ({
-      id,
-      state: STATES[words[layout.worker(id) + WorkerWord.PHASE] ?? 0] ?? 'starting',
-      handled: read(id, Counter.HANDLED),
-      taken: read(id, Counter.TAKEN),
-      dropped: read(id, Counter.DROPPED),
-      polls: read(id, Counter.POLLS),
-      parks: read(id, Counter.PARKS),
-      wakes: read(id, Counter.WAKES),
-      accepted: read(id, Counter.ACCEPTED),
-    }));
+  const workers = blocks.slice(0, memory.config(Config.MAX_THREADS)).map((id): WorkerStats => ({
+    id,
+    state: STATES[words[layout.worker(id) + WorkerWord.PHASE] ?? 0] ?? 'absent',
+    handled: read(id, Counter.HANDLED),
+    taken: read(id, Counter.TAKEN),
+    dropped: read(id, Counter.DROPPED),
+    polls: read(id, Counter.POLLS),
+    parks: read(id, Counter.PARKS),
+    wakes: read(id, Counter.WAKES),
+    accepted: read(id, Counter.ACCEPTED),
+  }));
   return {
     workers,
-    registered: port.load(Word.REGISTERED),
+    registered: memory.census.registered,
     ringHighWater: Math.max(...blocks.map((block) => read(block, Counter.RING_HIGH_WATER))),
     ringOverflows: port.load(Word.OVERFLOWED) >>> 0,
     staleEvents: sum(Counter.STALE),
+    blockedFound: sum(Counter.BLOCKED),
     rebuilds: sum(Counter.REBUILDS),
     rescuedWakeups: sum(Counter.RESCUED),
     exclusivityViolations: sum(Counter.VIOLATIONS),

@@ -8,17 +8,19 @@
  *     searcher:  store SEARCHER 0;  look at the ring again       (then sleep, or wake the next)
  *
  * D1  Both sides store before they load: either the pusher sees that nobody searches, or the searcher sees the hint.
- * D2  The same pairing protects RUNNABLE (a worker leaves it, then looks) and the poller's wait (it announces, then looks).
+ * D2  The same pairing protects RUNNABLE (a worker leaves it, then looks), the limit (it is set, then the setter looks) and
+ *     the poller's wait (it announces, then looks).
  * D3  A worker may put the wake-up off while few hints wait; the monitor makes good within a tick. Threads outside the
  *     pool never put it off, and start the monitor.
  */
 import type { Native } from '../native/index.ts';
 import { Config, Counter, LINE, POLL_HINTS, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { BoundedSet } from '../sync/bitset.ts';
+import type { BoundedSet } from '../sync/bitset.ts';
 import { Overflow } from '../sync/overflow.ts';
 import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
+import { Limit } from './limit.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
 
@@ -47,6 +49,7 @@ export class Dispatcher<
   readonly memory: Memory;
   readonly native: Kernel;
   readonly lot: ParkingLot;
+  readonly limit: Limit;
   readonly runnable: BoundedSet;
   readonly overflow: Overflow;
   /** Hints from this on stand for "ask the kernel"; one of them is valid. */
@@ -70,7 +73,8 @@ export class Dispatcher<
       },
       (worker) => native.signal(port.load(layout.worker(worker) + WorkerWord.EVENT_FD)),
     );
-    this.runnable = new BoundedSet(port, Word.RUNNABLE);
+    this.limit = new Limit(port);
+    this.runnable = this.limit.runnable;
     this.overflow = new Overflow(port, {
       added: Word.OVERFLOWED,
       swept: Word.OVERFLOW_SWEPT,
@@ -78,10 +82,6 @@ export class Dispatcher<
       bits: layout.overflow,
       words: layout.overflowWords,
     });
-  }
-
-  get concurrency(): number {
-    return this.memory.port.load(Config.CONCURRENCY);
   }
 
   /** Puts a hint at the tail. Any thread; it owes the wake rule afterwards. */
@@ -116,11 +116,22 @@ export class Dispatcher<
     this.startMonitor();
   }
 
+  /** The second look of who has made room: whoever waited for a place is woken if there is work (D2). Any thread. */
+  wakeIfWork(): void {
+    if (this.hasWork()) this.wakeForWork();
+  }
+
+  /** Sets the limit on runnable workers. The app's thread. */
+  setConcurrency(concurrency: number): void {
+    this.limit.set(concurrency);
+    this.wakeIfWork();
+  }
+
   /** The wake rule. Any thread, after its push. */
   wakeForWork(): void {
     const { port } = this.memory;
     if (port.load(Word.SEARCHER) !== 0) return;
-    if (this.runnable.size >= this.concurrency) return;
+    if (!this.limit.hasRoom) return;
     if (this.lot.anyParked) {
       if (port.compareExchange(Word.SEARCHER, 0, SEARCHING) !== 0) return;
       if (this.lot.wakeNewest()) {

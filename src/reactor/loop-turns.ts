@@ -24,6 +24,10 @@ const LONGEST_GAP_MS = 50;
 /** The same while something is open. */
 const OPEN_GAP_MS = 1;
 
+/** Requests of libuv, as Node names them: FSReqCallback, CloseReq and the like. */
+const isRequest = (name: string): boolean => name.includes('Req');
+const BASELINE_TURNS = 100;
+
 export class LoopTurns {
   /** Async handlers that have not settled. */
   pendingHandlers = 0;
@@ -31,8 +35,7 @@ export class LoopTurns {
   readonly #loop: EventLoop | undefined = openEventLoop();
   readonly #events: Region;
   readonly #words: Int32Array;
-  /** Without requests: those of the module loader, a file that is being closed, are about to end, and would hide a timer later. */
-  readonly #baseline = process.getActiveResourcesInfo().filter((name) => !name.includes('Req')).length;
+  #baseline = process.getActiveResourcesInfo().length;
   #ranUserCode = true;
   #open = false;
   #lastTurn = 0;
@@ -41,6 +44,16 @@ export class LoopTurns {
     this.#native = native;
     this.#events = native.memory(EVENTS * 16);
     this.#words = new Int32Array(this.#events.bytes.buffer, this.#events.bytes.byteOffset, EVENTS * 4);
+  }
+
+  /**
+   * Takes what is active now as the thread's own, as soon as requests that the loading of this thread has left are over (a
+   * file that is being closed is one). Before the handler module is loaded.
+   */
+  async takeBaseline(): Promise<void> {
+    for (let turns = 0; turns < BASELINE_TURNS && process.getActiveResourcesInfo().some(isRequest); turns++)
+      await new Promise((resolve) => setImmediate(resolve));
+    this.#baseline = process.getActiveResourcesInfo().length;
   }
 
   /** User code has run: it may have opened something. */

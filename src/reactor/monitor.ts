@@ -1,12 +1,14 @@
 /**
  * The monitor: a thread that runs no handlers and ticks about once a millisecond while anybody is awake. It makes good
  * on every wake-up that was put off: if a hint has waited for a whole tick, it wakes one worker, or the poller if none is
- * parked. A pool of one thread has no monitor.
+ * parked. If the limit is reached, workers that sleep in their handlers give up their places first (sleepers.ts). A pool of
+ * one thread has no monitor.
  *
  * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that.
  */
-import { Config, Counter, Word } from '../slots/layout.ts';
+import { Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
+import { blindWatch, type Watch } from './sleepers.ts';
 import { type Dispatcher, type DispatcherMemory, MonitorState } from './dispatcher.ts';
 
 const TICK_MS = 1;
@@ -29,23 +31,28 @@ export class Monitor {
   readonly #memory: DispatcherMemory;
   /** Called when hints wait, nobody is parked and the limit has room: more threads would help. */
   readonly #onShort: () => void;
+  readonly #watch: Watch;
   #unattended = 0;
 
-  constructor(dispatcher: Dispatcher, onShort: () => void) {
+  constructor(dispatcher: Dispatcher, onShort: () => void, watch: Watch = blindWatch) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#onShort = onShort;
+    this.#watch = watch;
   }
 
   /** Runs until the pool is stopped. */
   run(): void {
     const { port } = this.#memory;
+    // The monitor before this one may have died between taking a bit away and asking for a look.
+    this.#dispatcher.limit.askForReview();
     let before = this.#look();
     let busyAt = performance.now();
     while (!this.#isStopping) {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
       const now = this.#look();
+      this.#watch.tick(this.#dispatcher.runnable.bits);
       if (waitedThroughTick(before, now)) this.wakeOne();
       else this.#unattended = 0;
       before = now;
@@ -68,7 +75,7 @@ export class Monitor {
 
   /** A hint has waited for a whole tick: wakes one worker for it. */
   wakeOne(): void {
-    const { runnable, lot, concurrency } = this.#dispatcher;
+    const { limit, lot } = this.#dispatcher;
     if (this.#isUnattended()) {
       // Nobody runs, nobody was woken, and the poller sleeps over work: no put-off explains that, only a thread that was
       // preempted on its way. If it lasts, a wake-up was lost.
@@ -77,9 +84,20 @@ export class Monitor {
       this.#memory.count(Counter.RESCUED);
     }
     this.#unattended = 0;
-    if (runnable.size >= concurrency) return;
+    if (!limit.hasRoom) this.#relieve();
+    if (!limit.hasRoom) return;
     if (lot.wakeNewest() || this.#dispatcher.kickPoller()) this.#memory.count(Counter.WAKES_SENT);
-    else if (runnable.size < Math.min(concurrency, this.#memory.config(Config.MAX_THREADS))) this.#onShort();
+    else if (limit.hasRoom) this.#onShort();
+  }
+
+  /** Work waits, and as many workers run as may: those of them that sleep in a handler give up their places. */
+  #relieve(): void {
+    const { limit, runnable } = this.#dispatcher;
+    let rest = this.#watch.sleepers(runnable.bits);
+    for (; rest !== 0; rest &= rest - 1) {
+      limit.revoke(31 - Math.clz32(rest & -rest));
+      this.#memory.count(Counter.BLOCKED);
+    }
   }
 
   #isUnattended(): boolean {

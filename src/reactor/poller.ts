@@ -25,7 +25,8 @@ export class Poller {
   readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
   readonly #native: Native;
-  readonly #address: number;
+  /** Of the batch. Asked for by who polls: memory that has an address is kept until the thread ends. */
+  #address: number | undefined;
   readonly #set: number;
   /** Set once the stop descriptor was seen. */
   stopped = false;
@@ -35,7 +36,6 @@ export class Poller {
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;
     this.#set = this.#memory.config(Config.EPOLL_FD);
-    this.#address = this.#native.adopt(this.#memory.buffers.control) + this.#memory.layout.batch * 4;
   }
 
   /** One epoll_wait. Returns how many hints it pushed. */
@@ -46,6 +46,7 @@ export class Poller {
   /** One epoll_wait. Returns how many entries of the batch are to be delivered. */
   wait(timeoutMs: number): number {
     this.#memory.count(Counter.POLLS);
+    this.#address ??= this.#native.adopt(this.#memory.buffers.control) + this.#memory.layout.batch * 4;
     const count = this.#native.epollWait(this.#set, this.#address, BATCH_EVENTS, timeoutMs);
     if (count < 0 && count !== Errno.EINTR) this.stopped = true;
     return Math.max(count, 0);

@@ -4,48 +4,100 @@
  * caller's. Each worker has one; the protocol's words are the dispatcher's.
  *
  *     runnable ──announcePark──▶ (look again) ──▶ rests ──endPark──▶ not runnable ──becomeRunnable──▶ runnable
- *        └───────announceWait──▶ (look again) ──▶ in epoll_wait ──endWait──────────────▲
+ *      │ │ └───announceWait──▶ (look again) ──▶ in epoll_wait ──endWait──────────────────▲
+ *      │ └─over the limit, or its bit was taken while it slept: becomeRunnable says no───▲
+ *      └──goAway──▶ (look for those who wait for a place) ──▶ blocks in a handler ──comeBack──▶ runnable, perhaps over the limit
  */
-import { Config, Counter, WorkerWord, Word } from '../slots/layout.ts';
+import { Config, Counter, RetireState, WorkerWord, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
+import type { Limit } from './limit.ts';
 
 /** What a worker knows of its own presence. */
-export type Standing = { readonly runnable: boolean; readonly searching: boolean };
-const AT_REST: Standing = { runnable: false, searching: false };
+export type Standing = {
+  readonly runnable: boolean;
+  readonly searching: boolean;
+  /** What REVIEWS was before the last look at the limit. */
+  readonly reviewed: number;
+};
+const AT_REST: Standing = { runnable: false, searching: false, reviewed: 0 };
 
 export class Presence {
   readonly #worker: number;
   readonly #dispatcher: Dispatcher;
+  readonly #limit: Limit;
   readonly #memory: DispatcherMemory;
   readonly #calledAt: number;
+  readonly #retireAt: number;
   readonly #wakeAtHints: number;
   #runnable: boolean;
   #searching: boolean;
+  #reviewed: number;
+  #away = false;
+  #wasRunnable = false;
 
   /** `worker` counts from 0. A worker begins at rest; another beginning is for tests. */
-  constructor(dispatcher: Dispatcher, worker: number, { runnable, searching }: Standing = AT_REST) {
+  constructor(dispatcher: Dispatcher, worker: number, { runnable, searching, reviewed }: Standing = AT_REST) {
+    this.#reviewed = reviewed;
     this.#runnable = runnable;
     this.#searching = searching;
     this.#worker = worker;
     this.#dispatcher = dispatcher;
+    this.#limit = dispatcher.limit;
     this.#memory = dispatcher.memory;
     this.#calledAt = this.#memory.layout.worker(worker) + WorkerWord.ATTENTION;
+    this.#retireAt = this.#memory.layout.worker(worker) + WorkerWord.RETIRE;
     this.#wakeAtHints = this.#memory.config(Config.WAKE_AT_HINTS);
   }
 
   get standing(): Standing {
-    return { runnable: this.#runnable, searching: this.#searching };
+    return { runnable: this.#runnable, searching: this.#searching, reviewed: this.#reviewed };
   }
 
-  /** Enters the runnable ones if the limit allows. True if the worker may take hints. */
+  /** Enters the runnable ones if the limit allows, or stays if it still does. True if the worker may take hints. */
   becomeRunnable(): boolean {
-    if (this.#runnable) return true;
-    this.#runnable = this.#dispatcher.runnable.enter(this.#worker, this.#dispatcher.concurrency);
+    // A plain read (L1): this is asked before every hint.
+    return this.#runnable && this.#limit.reviews === this.#reviewed ? true : this.#review();
+  }
+
+  #review(): boolean {
+    const limit = this.#limit;
+    // Before the look: a change that comes during it is seen at the next hint.
+    this.#reviewed = limit.beginReview();
+    if (this.#runnable && limit.yieldPlace(this.#worker)) {
+      this.#runnable = false;
+      return false;
+    }
+    // Also for one that seems to be in: the monitor may have taken its bit while its thread slept.
+    this.#runnable = limit.enter(this.#worker);
     // After the bit is set: the monitor sleeps only if it sees no bit (D2).
     if (this.#runnable) this.#dispatcher.startMonitor();
     return this.#runnable;
+  }
+
+  /**
+   * Leaves the runnable ones in the middle of a handler, which is about to block; who waits for a place is let in. False if
+   * it is away already; else comeBack() follows.
+   */
+  goAway(): boolean {
+    if (this.#away) return false;
+    this.#away = true;
+    this.#wasRunnable = this.#runnable;
+    // In a turn of the event loop it may be the one that was woken for work, and would not look for long.
+    this.stopSearching();
+    this.leaveRunnable();
+    this.#dispatcher.wakeIfWork();
+    return true;
+  }
+
+  /** Goes on with the handler, over the limit if its place was given away: the next worker that looks for a hint makes room. */
+  comeBack(): void {
+    this.#away = false;
+    if (!this.#wasRunnable) return;
+    this.#runnable = true;
+    this.#limit.comeBack(this.#worker);
+    this.#dispatcher.startMonitor();
   }
 
   leaveRunnable(): void {
@@ -88,6 +140,23 @@ export class Presence {
     this.#memory.count(Counter.WAKES);
   }
 
+  /**
+   * Whether it retires, after a park: it was asked to, and nothing needs it. It is in no set then, and must do nothing more than
+   * to end its thread.
+   */
+  retires(): boolean {
+    const { port } = this.#memory;
+    if (port.load(this.#retireAt) !== RetireState.ASKED) return false;
+    // It may have been woken for work at the same time: not the one that searches any more, it looks (D1).
+    this.stopSearching();
+    if (!this.hasReason())
+      return (
+        port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.AGREED) === RetireState.ASKED
+      );
+    port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.NONE);
+    return false;
+  }
+
   /** Announces a wait in the kernel, as holder of the poll hint. True if there is a reason not to wait. */
   announceWait(): boolean {
     this.leaveRunnable();
@@ -102,7 +171,7 @@ export class Presence {
   /** Why a worker that has announced its park must not rest. */
   hasReason(): boolean {
     if (this.isStopping || this.isCalled) return true;
-    return this.#dispatcher.hasWork() && this.#dispatcher.runnable.size < this.#dispatcher.concurrency;
+    return this.#dispatcher.hasWork() && this.#limit.hasRoom;
   }
 
   get isStopping(): boolean {

@@ -33,18 +33,25 @@ const Wait = {
   LOOK: 0,
   /** Give the event loop its turn. */
   YIELD: 1,
+  /** Leave the pool. */
+  RETIRE: 2,
 } as const;
 type Wait = (typeof Wait)[keyof typeof Wait];
+
+/** Why a worker's loop has ended. */
+export const End = { POOL_STOPPED: 0, RETIRED: 1 } as const;
+export type End = (typeof End)[keyof typeof End];
 
 export type ReactorHooks = {
   /** Somebody asks this worker to look at its pending handlers. */
   readonly onAttention: () => void;
   /** The loop has ended. */
-  readonly onStop: () => void;
+  readonly onEnd: (end: End) => void;
 };
 
 export class Reactor {
   readonly loop: LoopTurns;
+  readonly presence: Presence;
   readonly #worker: number;
   readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
@@ -53,7 +60,6 @@ export class Reactor {
   readonly #sources: readonly Source[];
   readonly #hooks: ReactorHooks;
   readonly #line: number;
-  readonly #presence: Presence;
   readonly #turn = (): void => {
     this.#run();
   };
@@ -81,7 +87,7 @@ export class Reactor {
     this.#line = this.#memory.layout.worker(worker);
     this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
     this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
-    this.#presence = new Presence(dispatcher, worker);
+    this.presence = new Presence(dispatcher, worker);
   }
 
   /** Starts the loop; it runs until the pool is stopped. */
@@ -102,16 +108,15 @@ export class Reactor {
         return;
       }
       if (words[calledAt] !== 0) this.#hooks.onAttention();
-      if (!this.#presence.becomeRunnable()) {
-        if (this.#park() === Wait.YIELD) break;
-        continue;
-      }
-      const hint = this.#dispatcher.take();
+      const hint = this.presence.becomeRunnable() ? this.#dispatcher.take() : 0;
       if (hint === 0) {
-        if (this.#park() === Wait.YIELD) break;
-        continue;
+        const wait = this.#park();
+        if (wait === Wait.LOOK) continue;
+        if (wait === Wait.YIELD) break;
+        this.#end(End.RETIRED);
+        return;
       }
-      this.#presence.found();
+      this.presence.found();
       if (this.#dispatcher.isPollHint(hint)) {
         if (this.#poll(hint) === Wait.YIELD) break;
       } else {
@@ -164,7 +169,7 @@ export class Reactor {
     const open = this.loop.open;
     let result: Wait = Wait.LOOK;
     let timeoutMs = open ? 0 : -1;
-    if (this.#presence.announceWait()) {
+    if (this.presence.announceWait()) {
       timeoutMs = 0;
     } else {
       this.#setPhase(WorkerPhase.POLLING);
@@ -172,9 +177,9 @@ export class Reactor {
     }
     const count = this.#poller.wait(timeoutMs);
     // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.
-    this.#presence.endWait();
+    this.presence.endWait();
     this.#setPhase(WorkerPhase.RUNNING);
-    this.#presence.becomeRunnable();
+    this.presence.becomeRunnable();
     this.#delivered(this.#poller.deliverBatch(count));
     return result;
   }
@@ -182,15 +187,15 @@ export class Reactor {
   /** Puts the poll hint back behind the hints of the batch, and shares the work if there is enough of it. */
   #delivered(pushed: number): void {
     this.#dispatcher.releasePoll();
-    if (pushed > 0) this.#presence.share();
+    if (pushed > 0) this.presence.share();
   }
 
   #park(): Wait {
-    this.#presence.stopSearching();
+    this.presence.stopSearching();
     if (this.loop.owesTurnBeforeWait()) return Wait.YIELD;
     const open = this.loop.open;
     let result: Wait = Wait.LOOK;
-    if (!this.#presence.announcePark(open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX)) {
+    if (!this.presence.announcePark(open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX)) {
       this.#memory.count(Counter.PARKS);
       this.#setPhase(WorkerPhase.PARKED);
       if (open) {
@@ -200,8 +205,8 @@ export class Reactor {
       }
       this.#setPhase(WorkerPhase.RUNNING);
     }
-    this.#presence.endPark();
-    return result;
+    this.presence.endPark();
+    return !open && this.presence.retires() ? Wait.RETIRE : result;
   }
 
   #sleep(): void {
@@ -223,10 +228,10 @@ export class Reactor {
   #isForgotten(): boolean {
     const { lot, runnable } = this.#dispatcher;
     const head = this.#memory.ring.headPosition;
-    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.#presence.hasReason();
+    const unnoticed = lot.stateOf(this.#worker) === ParkState.SLEEPS_FUTEX && this.presence.hasReason();
     if (!unnoticed || runnable.bits !== 0 || this.#memory.port.load(Word.SEARCHER) !== 0) return false;
     return (
-      this.#dispatcher.pollerWaits && this.#presence.hasReason() && this.#memory.ring.headPosition === head
+      this.#dispatcher.pollerWaits && this.presence.hasReason() && this.#memory.ring.headPosition === head
     );
   }
 
@@ -235,10 +240,14 @@ export class Reactor {
   }
 
   #stop(): void {
-    this.#presence.leaveRunnable();
-    this.#presence.stopSearching();
+    this.presence.leaveRunnable();
+    this.presence.stopSearching();
     if (this.#dispatcher.pollHolder === this.#memory.me) this.#dispatcher.releasePoll();
+    this.#end(End.POOL_STOPPED);
+  }
+
+  #end(end: End): void {
     this.#setPhase(WorkerPhase.STOPPED);
-    this.#hooks.onStop();
+    this.#hooks.onEnd(end);
   }
 }

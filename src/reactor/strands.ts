@@ -4,7 +4,7 @@
  * the change to ARMED.
  */
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
-import { Config, Counter, Owner, Word } from '../slots/layout.ts';
+import { Config, Counter, Owner } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
@@ -97,6 +97,14 @@ export class Strands {
   groupTurns = 0;
   onTurnOver: (index: number) => void = () => {};
 
+  /** As handOver(), of a slot that wants its turn now: a posted item. */
+  handOverQueued(index: number): void {
+    const { slots, me } = this.#memory;
+    // Any bit will do that is left over and wanted: it takes the slot to its queue in one step.
+    const outcome = slots.finish(index, me, Ready.IN, Ready.IN, false);
+    if (outcome === Outcome.PUSH) this.#pushNow(index);
+  }
+
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     const { slots, records, me } = this.#memory;
     let outcome: Outcome;
@@ -126,6 +134,12 @@ export class Strands {
 
   /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
   posted(index: number, generation: number): void {
+    // Most posts come while one before them still waits for its turn.
+    if (this.#memory.slots.isAsked(index, generation, Flag.USER)) return;
+    this.#askForPosts(index, generation);
+  }
+
+  #askForPosts(index: number, generation: number): void {
     if (this.#memory.slots.request(index, generation, Flag.USER) === Outcome.PUSH) this.#pushLater(index);
   }
 
@@ -136,7 +150,7 @@ export class Strands {
 
   /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
   end(index: number, keepFd: boolean): void {
-    const { records, data, slots, me, port, groups } = this.#memory;
+    const { records, data, slots, me, census, groups } = this.#memory;
     groups.leave(index);
     data.release(records.takeInput(index));
     data.release(records.takeOutput(index));
@@ -149,26 +163,26 @@ export class Strands {
     // kernel knows whether it is still the file that we registered (G4).
     const ours =
       (config & Trait.STREAM) !== 0 && owned ? true : this.#control(EpollOp.DEL, index, 0, generation) === 0;
+    // Counted out before the slot may be taken over, and before those that wait for the end are told.
+    const { last, starved } = census.leave(index);
     slots.endGeneration(index);
     // From the close on, the number may come back and the slot be taken over: nothing of it is touched any more.
     if (owned && ours) this.#native.close(index);
-    // Counted out before those that wait for the end are told.
-    const starved = parent !== undefined && records.leaveParent(parent, parentGeneration);
-    const last = port.add(Word.REGISTERED, -1) === 1;
     slots.free(index, me);
     // The listener waits for room: let it look again.
-    if (starved) this.request(parent, parentGeneration, Flag.CONTROL);
+    if (starved && parent !== undefined) this.request(parent, parentGeneration, Flag.CONTROL);
     if (last) this.onLast();
     if (this.groupTurns !== 0) this.onTurnOver(index);
   }
 
   /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */
   abandon(index: number): void {
-    const { slots, me, port } = this.#memory;
+    const { slots, me, census } = this.#memory;
+    const { last } = census.leave(index);
     slots.close(index, me);
     slots.endGeneration(index);
     slots.free(index, me);
-    if (port.add(Word.REGISTERED, -1) === 1) this.onLast();
+    if (last) this.onLast();
   }
 
   /** The last registration has ended. Set by whoever must know. */

@@ -22,7 +22,8 @@
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *        members     of a group: its first member + 1;  5 count of its members   owner
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
- *      7 -, 8 deadline                                                      reserved
+ *      7 census      whether it is counted: 0 out, 1 moving, 2 in             owner, through slots/census.ts
+ *      8 deadline                                                           reserved
  *      9 group       { generation:12, source + 1:20 } of its group, 0 none  owner
  *     10 parent      an accepted connection: its listener's generation      registrar
  *        connect     of one that connects: when its time is over, or the errno that it has failed with   registrar
@@ -71,8 +72,10 @@ export const POLL_HINTS = 8;
 
 /** Hot words: each begins a line (a multiple of 16), beside it only what is touched at the same moments. */
 export const Word = {
-  /** Phase of the pool. Written by the app's thread, read by everybody. */
+  /** Phase of the pool, written by the app's thread; beside it how often the runnable workers were asked to look at the limit
+   *  again. Both change rarely and are read, plainly, before each hint. */
   PHASE: 16,
+  REVIEWS: 17,
   RING_HEAD: 32,
   RING_TAIL: 48,
   /** Bitmap of parked workers; the clock of their stamps beside it is touched at the same moments. */
@@ -129,7 +132,13 @@ export const WorkerWord = {
   PARK_SET: 7,
   /** Node's id of the thread that has attached itself as this worker, 0 while none has. */
   THREAD: 8,
+  /** RetireState. */
+  RETIRE: 9,
 } as const;
+
+/** ASKED by the app's thread, the rest by the worker: it will run nothing any more, and its thread is about to end. */
+export const RetireState = { NONE: 0, ASKED: 1, AGREED: 2, LEFT: 3 } as const;
+export type RetireState = (typeof RetireState)[keyof typeof RetireState];
 
 export const WorkerPhase = { ABSENT: 0, STARTING: 1, RUNNING: 2, PARKED: 3, POLLING: 4, STOPPED: 5 } as const;
 export type WorkerPhase = (typeof WorkerPhase)[keyof typeof WorkerPhase];
@@ -149,6 +158,7 @@ export const Counter = {
   RING_HIGH_WATER: 10,
   ACCEPTED: 11,
   WAKES_SENT: 12,
+  BLOCKED: 13,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
@@ -163,6 +173,7 @@ export const SlotWord = {
   MEMBERS: 4,
   MEMBER_COUNT: 5,
   REASON: 6,
+  CENSUS: 7,
   GROUP: 9,
   PARENT_GENERATION: 10,
   CONNECT: 10,

@@ -6,6 +6,7 @@ import { Mutex } from '../sync/mutex.ts';
 import { AtomicsPort } from '../sync/port.ts';
 import { Ring } from '../sync/ring.ts';
 import { Buffers } from './buffers.ts';
+import { Census } from './census.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
 import { GroupTable } from './groups.ts';
 import { SlotRecords } from './record.ts';
@@ -28,6 +29,7 @@ export class PoolMemory {
   readonly records: SlotRecords;
   readonly users: UserWords;
   readonly groups: GroupTable;
+  readonly census: Census;
   readonly data: Buffers;
   /** Slot owner id of this thread, and its counter block. */
   readonly me: number;
@@ -49,6 +51,7 @@ export class PoolMemory {
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
     this.groups = new GroupTable(this.port, layout, this.slots);
+    this.census = new Census(this.port, layout, this.records);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
     this.me = me;
     this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));

@@ -121,8 +121,9 @@ export class SlotRecords {
     const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
     const words = this.#words;
     words[at + SlotWord.CONFIG] = config;
-    words[at + SlotWord.COOKIE_LO] = Number(BigInt.asIntN(32, cookie));
-    words[at + SlotWord.COOKIE_HI] = Number(BigInt.asIntN(32, cookie >> 32n));
+    // Most have none, and halving a BigInt makes four more.
+    words[at + SlotWord.COOKIE_LO] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie));
+    words[at + SlotWord.COOKIE_HI] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie >> 32n));
     words[at + SlotWord.LINK] = 0;
     words[at + SlotWord.INPUT] = 0;
     words[at + SlotWord.OUTPUT] = 0;

@@ -55,6 +55,18 @@ export class SlotTable {
     return this.#port.peek(this.#at(index) + SlotWord.GENERATION);
   }
 
+  /** Whether the slot is of this generation, all 32 bits of it, and that one has not ended. Any thread. */
+  isOf(index: number, generation: number): boolean {
+    const at = this.#at(index) + SlotWord.GENERATION;
+    return this.#port.peek(at) === generation || this.#port.load(at) === generation;
+  }
+
+  /** Whether a flag waits for the owner of this registration: then a turn comes that sees what was done before. Any thread. */
+  isAsked(index: number, generation: number, flag: number): boolean {
+    const word = this.word(index);
+    return (Word.flagsOf(word) & flag) !== 0 && Word.isGeneration(word, generation);
+  }
+
   /** Whether the registration (index, generation) lives: it is not FREE, not CLOSING, and no later one. Any thread. */
   isLive(index: number, generation: number): boolean {
     const word = this.word(index);
@@ -64,6 +76,13 @@ export class SlotTable {
       Word.stateOf(word) !== State.CLOSING &&
       this.generation(index) === generation
     );
+  }
+
+  /** Whether the generation has ended and only the last steps of its owner are left: CLOSING, soon FREE. Any thread. */
+  isFreeing(index: number): boolean {
+    const word = this.word(index);
+    const ended = !Word.isGeneration(word, this.#port.load(this.#at(index) + SlotWord.GENERATION));
+    return Word.stateOf(word) === State.CLOSING && ended;
   }
 
   /** The owner of an active or closing slot of this generation. Any thread. */
@@ -94,7 +113,7 @@ export class SlotTable {
 
   /** Readiness from the kernel. Poller. REFUSED means a stale event. */
   deliver(index: number, generation: number, bits: number): Outcome {
-    if (!this.#isOf(index, generation)) return Outcome.REFUSED;
+    if (!this.isOf(index, generation)) return Outcome.REFUSED;
     let word = this.#peek(index);
     for (;;) {
       const next = Word.deliver(word, generation, bits);
@@ -127,7 +146,7 @@ export class SlotTable {
 
   /** ARMED, QUEUED or DISABLED -> ACTIVE(me). Returns the word that was seized (its bits are the caller's now), 0 if it cannot be had. */
   seize(index: number, generation: number, me: number): number {
-    if (!this.#isOf(index, generation)) return 0;
+    if (!this.isOf(index, generation)) return 0;
     for (;;) {
       const word = this.word(index);
       const next = Word.seize(word, me);
@@ -154,7 +173,7 @@ export class SlotTable {
 
   /** Asks something of the owner. Any thread. REFUSED means the registration has ended. */
   request(index: number, generation: number, flag: number): Outcome {
-    if (!this.#isOf(index, generation)) return Outcome.REFUSED;
+    if (!this.isOf(index, generation)) return Outcome.REFUSED;
     for (;;) {
       const word = this.word(index);
       const next = Word.request(word, generation, flag);
@@ -200,11 +219,6 @@ export class SlotTable {
       if (next === word) return Outcome.REFUSED;
       if (this.#swap(index, word, next)) return Word.entersQueue(word, next) ? Outcome.PUSH : Outcome.DONE;
     }
-  }
-
-  #isOf(index: number, generation: number): boolean {
-    const at = this.#at(index) + SlotWord.GENERATION;
-    return this.#port.peek(at) === generation || this.#port.load(at) === generation;
   }
 
   #isStale(word: number, generation: number): boolean {

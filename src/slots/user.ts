@@ -4,17 +4,21 @@
  *     { 0 : 1, generation : 7, claimed : 1, value : 23 }      the first bit tells it from a listener's family word
  *
  * U1  A value is posted by one CAS that carries the generation: it never reaches the next registration of the slot.
- *     (Seven bits: a poster that sleeps between its load and its CAS while the slot is reused 128 times could err.)
+ *     (Seven bits: a poster that sleeps between its load and its CAS while the slot is reused 64 times could err.)
  * U2  A value is taken by one CAS, so it is given to a handler exactly once. `claimed` stays set while that handler runs:
  *     if its worker dies, the reaper knows that a value is lost and says so.
  * U3  Who posts then sets Flag.USER in the slot's word; who takes has claimed the flag before. So a value that comes too
  *     late for one turn brings another one.
+ * U4  The take of the last delivery closes the word in the same CAS, by a generation that is none of its neighbours': what
+ *     is posted before it is in that delivery, and a post after it is told to be stale.
  */
 import type { Port } from '../sync/port.ts';
 import { type Layout, SlotWord } from './layout.ts';
 
 const GENERATION_SHIFT = 24;
 const GENERATION_MASK = 0x7f;
+/** The highest bit of the generation: a closed word carries it the other way round. */
+const CLOSED = 0x40;
 const CLAIMED = 1 << 23;
 const VALUE_MASK = CLAIMED - 1;
 
@@ -36,6 +40,8 @@ export type Posted = (typeof Posted)[keyof typeof Posted];
 
 export const emptyUserWord = (generation: number): number =>
   (generation & GENERATION_MASK) << GENERATION_SHIFT;
+/** As far from the generation as can be, before and after: the next one's handles may be about already. */
+export const closedUserWord = (generation: number): number => emptyUserWord(generation ^ CLOSED);
 export const isUserWordOf = (word: number, generation: number): boolean =>
   word >>> GENERATION_SHIFT === (generation & GENERATION_MASK);
 export const valueOf = (word: number): number => word & VALUE_MASK;
@@ -90,12 +96,34 @@ export class UserWords {
    */
   take(index: number, one: boolean): number {
     const at = this.#at(index);
+    let word = this.#port.peek(at);
+    for (;;) {
+      const value = valueOf(word);
+      if (value === 0) {
+        // "Nothing waits" is decided by a load, anything else confirmed by the swap.
+        word = this.#port.load(at);
+        if (valueOf(word) === 0) return 0;
+        continue;
+      }
+      const taken = one ? 1 : value;
+      const found = this.#port.compareExchange(at, word, (word - taken) | CLAIMED);
+      if (found === word) return taken;
+      word = found;
+    }
+  }
+
+  /**
+   * As take() of all that waits, for the last delivery of this generation: what is posted later is stale. Owner of the slot,
+   * while it is CLOSING.
+   */
+  takeLast(index: number, generation: number): number {
+    const at = this.#at(index);
+    const closed = closedUserWord(generation);
     for (;;) {
       const word = this.#port.load(at);
       const value = valueOf(word);
-      if (value === 0) return 0;
-      const taken = one ? 1 : value;
-      if (this.#port.compareExchange(at, word, (word - taken) | CLAIMED) === word) return taken;
+      if (this.#port.compareExchange(at, word, value === 0 ? closed : closed | CLAIMED) === word)
+        return value;
     }
   }
 
@@ -112,6 +140,15 @@ export class UserWords {
   /** Takes the mark of a dead worker; true if a value was lost with it. Supervisor. */
   reap(index: number): boolean {
     return isClaimed(this.#port.and(this.#at(index), ~CLAIMED));
+  }
+
+  /**
+   * As reap(), of a worker that died while it ended the slot: there is no other delivery, so what it had not taken is lost
+   * too. Supervisor.
+   */
+  reapLast(index: number, generation: number): boolean {
+    const word = this.#port.exchange(this.#at(index), closedUserWord(generation));
+    return isClaimed(word) || valueOf(word) !== 0;
   }
 
   #at(index: number): number {

@@ -9,6 +9,7 @@
  */
 import type { Source } from '../reactor/source.ts';
 import { NO_GROUP } from '../slots/groups.ts';
+import { asError } from '../reactor/thrown.ts';
 import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
@@ -361,8 +362,11 @@ export class ConnectionSource implements Source {
   #invoke(turn: Turn, method: Method, argument?: Error | CloseReason | number): boolean {
     turn.handle ??= new Connection(turn);
     let result: unknown;
+    let isAsync: boolean;
     try {
       result = callHandler(this.#handlersOf(turn), method, turn.handle, argument);
+      // What a handler returns is its own: to look at `then` may throw.
+      isAsync = isPromise(result);
     } catch (error) {
       this.#context.memory.count(Counter.HANDLED);
       this.#threw(turn, error);
@@ -370,17 +374,15 @@ export class ConnectionSource implements Source {
     }
     if (result === ABSENT) return false;
     this.#context.memory.count(Counter.HANDLED);
-    if (!isPromise(result)) return false;
-    this.#suspend(turn, method, result);
-    return true;
+    if (isAsync) this.#suspend(turn, method, result);
+    return isAsync;
   }
 
   #threw(turn: Turn, thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    turn.failure ??= { error, thrown: true };
+    turn.failure ??= { error: asError(thrown), thrown: true };
   }
 
-  #suspend(turn: Turn, method: Method, result: PromiseLike<unknown>): void {
+  #suspend(turn: Turn, method: Method, result: unknown): void {
     const { pending, loop } = this.#context;
     turn.keepInput();
     const held: Held = {

@@ -136,7 +136,8 @@ export class Connection {
 
   /**
    * Takes the descriptor out of the pool after this handler: it is not closed, and is the caller's from when `close` has
-   * run (reason `detached`). Returns it with the unread input.
+   * run (reason `detached`). Returns it with the unread input. Another thread that registers it anew must wait for the
+   * registration's `ended()`: `close` can tell it of the descriptor while it is still in the pool.
    * @throws ERR_WAKEONE_OUTPUT_PENDING while output is unsent
    */
   detach(): { readonly fd: number; readonly input: Buffer } {

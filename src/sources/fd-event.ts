@@ -12,6 +12,8 @@ export type Delivery = {
   readonly context: WorkerContext;
   readonly fd: number;
   readonly generation: number;
+  /** Of its registration: when the handler fails late, the slot may be another's. */
+  readonly config: number;
   readonly bits: number;
   readonly events: number;
   readonly reason: CloseReason | undefined;

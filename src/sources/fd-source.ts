@@ -26,6 +26,11 @@ import { type CloseReason, reasonFrom } from './reason.ts';
 /** Delivered once for each edge, never repeated for being still true. */
 const CONDITIONS = Ready.ERR | Ready.HUP | Ready.RDHUP;
 
+/** How long a turn goes on with posts that count. */
+const TURN_MS = 1;
+/** Whether to look at the clock after so many units: at once for slow handlers, seldom for fast ones. */
+const isLook = (unit: number): boolean => (unit & (unit < 16 ? unit - 1 : 15)) === 0;
+
 export class FdSource implements Source {
   readonly #context: WorkerContext;
 
@@ -62,14 +67,40 @@ export class FdSource implements Source {
     }
     const delivery = this.#deliveryOf(index, asked, events, undefined, value);
     delivery.left = bits & ~CONDITIONS;
+    if (value !== 0 && mergeOf(config) === Merge.COUNT) {
+      this.#units(index, delivery);
+      return;
+    }
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
     if ((config & Trait.MANUAL) !== 0) memory.records.hold(index, delivery.generation, true);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => this.#after(event, delivery));
   }
 
+  /**
+   * Posts that count: a call for each, and several calls in a turn, since a turn costs more than a call. Each unit is taken
+   * by itself: a worker that dies loses one. Ends when the time of a turn is over, or something else is asked.
+   */
+  #units(index: number, delivery: Delivery): void {
+    const { users, slots } = this.#context.memory;
+    const began = performance.now();
+    for (let unit = 1; ; unit++) {
+      const event = new FdEvent(delivery);
+      if (!this.#invoke(event, delivery, () => this.#after(event, delivery))) return;
+      FdEvent.revoke(event);
+      if (delivery.teardown !== undefined || (slots.waitingFlags(index) & ~Flag.USER) !== 0) break;
+      if (isLook(unit) && performance.now() - began >= TURN_MS) break;
+      if (users.take(index, true) === 0) break;
+    }
+    this.#conclude(delivery);
+  }
+
   #after(event: FdEvent, delivery: Delivery): void {
     FdEvent.revoke(event);
+    this.#conclude(delivery);
+  }
+
+  #conclude(delivery: Delivery): void {
     const { fd } = delivery;
     if (delivery.value !== 0) this.#settle(fd, delivery.generation);
     if (delivery.teardown !== undefined) {
@@ -85,11 +116,13 @@ export class FdSource implements Source {
   #last(index: number, reason: CloseReason): void {
     if (!this.#context.strands.beginEnd(index)) return;
     // What was posted and not delivered comes with the last delivery.
-    const value = this.#context.memory.users.take(index, false);
+    const { users, slots } = this.#context.memory;
+    const value = users.takeLast(index, slots.generation(index));
     const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, value);
     const event = new FdEvent(delivery);
     this.#call(event, delivery, () => {
       FdEvent.revoke(event);
+      if (value !== 0) users.settle(index);
       leaveTurn(this.#context, index);
       this.#context.strands.end(index, false);
     });
@@ -139,9 +172,11 @@ export class FdSource implements Source {
     reason: CloseReason | undefined,
     value: number,
   ): Delivery {
-    const generation = this.#context.memory.slots.generation(fd);
     const context = this.#context;
-    return { context, fd, generation, bits, events, reason, value, left: 0, teardown: undefined };
+    const { slots, records } = context.memory;
+    const generation = slots.generation(fd);
+    const config = records.config(fd);
+    return { context, fd, generation, config, bits, events, reason, value, left: 0, teardown: undefined };
   }
 
   #finish(index: number, leftover: number, events: number, silent: boolean): void {
@@ -151,29 +186,26 @@ export class FdSource implements Source {
 
   /** Calls the handler, and `then` when it is done, now or later. */
   #call(event: FdEvent, delivery: Delivery, then: () => void): void {
+    if (this.#invoke(event, delivery, then)) then();
+  }
+
+  /** Calls the handler. True if it is done; else `then` is called when it is. */
+  #invoke(event: FdEvent, delivery: Delivery, then: () => void): boolean {
     const { handlers, memory } = this.#context;
-    const config = memory.records.config(delivery.fd);
-    const handler = handlers[handlerOf(config)] as FdHandler;
+    const handler = handlers[handlerOf(delivery.config)] as FdHandler;
     memory.count(Counter.HANDLED);
     try {
       const result: unknown = handler(event);
-      if (isPromise(result)) {
-        this.#suspend(event, delivery, config, result, then);
-        return;
-      }
+      if (!isPromise(result)) return true;
+      this.#suspend(event, delivery, result, then);
+      return false;
     } catch (error) {
-      this.#failed(error, config, delivery);
+      this.#failed(error, delivery);
+      return true;
     }
-    then();
   }
 
-  #suspend(
-    event: FdEvent,
-    delivery: Delivery,
-    config: number,
-    result: PromiseLike<unknown>,
-    then: () => void,
-  ): void {
+  #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
     const { pending, loop } = this.#context;
     let over = false;
     const held: Held = {
@@ -194,8 +226,7 @@ export class FdSource implements Source {
     };
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      // If it was revoked, the slot may be another registration's by now: its config was taken before.
-      this.#failed(error, config, delivery);
+      this.#failed(error, delivery);
       settle();
     });
     pending.add(held, delivery.reason !== undefined);
@@ -203,8 +234,9 @@ export class FdSource implements Source {
   }
 
   /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
-  #failed(error: unknown, config: number, delivery: Delivery): void {
-    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', delivery.fd);
+  #failed(error: unknown, delivery: Delivery): void {
+    const { config, fd } = delivery;
+    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', fd);
     if (kindOf(config) === Kind.RAW) delivery.teardown ??= 0;
   }
 }

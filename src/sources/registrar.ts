@@ -4,11 +4,14 @@
  */
 import { Errno, type Native } from '../native/index.ts';
 import type { Strands } from '../reactor/strands.ts';
-import { Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
+import { SlotWord } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { Cause, type Kind, packConfig } from '../slots/record.ts';
-import { Flag } from '../slots/word.ts';
+import { Flag, State } from '../slots/word.ts';
+
+/** How long a registrar waits for the last steps of a slot's end. A worker that dies in them leaves them to the supervisor. */
+const FREEING_MS = 100;
 
 export type Application = {
   readonly handler: number;
@@ -40,8 +43,24 @@ export class Registrar {
    * registered already, else what EPOLL_CTL_ADD said; then nothing is left armed or half-made.
    */
   register(fd: number, application: Application): number {
-    if (!this.#memory.slots.register(fd, this.#memory.me)) return Errno.EEXIST;
-    return this.#begin(fd, application);
+    return this.#take(fd) ? this.#begin(fd, application) : Errno.EEXIST;
+  }
+
+  /**
+   * Takes the slot of a number that came from the app. A file of that number which the pool has just closed may have left
+   * its slot a few instructions before FREE: that is waited for, the app cannot know of it.
+   */
+  #take(fd: number): boolean {
+    const { slots, me, port, layout } = this.#memory;
+    const end = performance.now() + FREEING_MS;
+    while (!slots.register(fd, me)) {
+      const frees = slots.isFreeing(fd);
+      // It may have become FREE since register() looked.
+      if ((!frees && slots.state(fd) !== State.FREE) || performance.now() > end) return false;
+      // free() notifies; the time is for a slot that was freed since the look.
+      if (frees) port.wait(layout.slot(fd) + SlotWord.GENERATION, slots.generation(fd), 1);
+    }
+    return true;
   }
 
   /**
@@ -84,15 +103,13 @@ export class Registrar {
   }
 
   #begin(fd: number, application: Application): number {
-    const { slots, records, port } = this.#memory;
+    const { slots, records, census } = this.#memory;
     const { handler, kind, traits, events, cookie, listener, group = NO_GROUP, first = events } = application;
     const generation = slots.generation(fd);
     records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
-    if (listener !== undefined) records.joinParent(fd, listener.index, listener.generation);
-    if (port.add(Word.REGISTERED, 1) === 0) this.onFirst();
+    if (census.enter(fd, listener)) this.onFirst();
     const result = this.#strands.arm(fd, generation, first);
     if (result < 0) {
-      if (listener !== undefined) records.leaveParent(listener.index, listener.generation);
       this.#strands.abandon(fd);
       return result;
     }

@@ -177,10 +177,12 @@ export class Registration {
   }
 }
 
+export const isPostable = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_USER_VALUE;
+
 /** A value that may be posted. @throws ERR_WAKEONE_INVALID_ARGUMENT */
 export function checkPosted(name: string, value: unknown): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_USER_VALUE)
-    return value;
+  if (isPostable(value)) return value;
   throw makeError(
     'ERR_WAKEONE_INVALID_ARGUMENT',
     name,

@@ -5,6 +5,7 @@ import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
+import type { Presence } from '../reactor/presence.ts';
 import {
   type FromWorker,
   type HandlerEntry,
@@ -12,11 +13,12 @@ import {
   noteLoaded,
   type ReactorTask,
 } from '../reactor/protocol.ts';
-import { Reactor } from '../reactor/reactor.ts';
+import { End, Reactor } from '../reactor/reactor.ts';
+import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
 import { packThrown } from '../reactor/thrown.ts';
-import { Config, MAIN_COUNTERS, Owner, WorkerPhase, WorkerWord } from '../slots/layout.ts';
-import { attachMemory } from '../slots/memory.ts';
+import { Config, MAIN_COUNTERS, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
+import { attachMemory, type PoolMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
 import { Connecting } from './connecting.ts';
 import { makeScratch, type WorkerContext } from './context.ts';
@@ -31,9 +33,22 @@ import { Registrar } from './registrar.ts';
 const PRINT_MS = 500;
 
 /** The worker that this thread is, for the functions of `wakeone/worker`. */
-export type CurrentWorker = { readonly context: WorkerContext; readonly send: (message: FromWorker) => void };
+export type CurrentWorker = {
+  readonly context: WorkerContext;
+  readonly send: (message: FromWorker) => void;
+  /** Undefined while the module is loaded and its `init` runs. */
+  readonly presence?: Presence;
+};
+
+/** Shortest time between two requests of the monitor for a thread more. */
+const TELL_AGAIN_MS = 10;
 
 let current: CurrentWorker | undefined;
+
+/** How this thread is present in a pool; undefined if it runs no handlers. */
+export function currentPresence(): Presence | undefined {
+  return current?.presence;
+}
 
 /** @throws ERR_WAKEONE_NO_WORKER outside of a pool's worker */
 export function currentWorker(what: string): CurrentWorker {
@@ -95,6 +110,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
 
   let module: HandlerModule;
   try {
+    await loop.takeBaseline();
     module = await loadHandlers(task.handlers);
     const listed = listHandlers(module);
     handlers.push(...listed.handlers);
@@ -111,8 +127,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const listeners = new ListenerSource(context, connections, (fd, errno) => {
     send({ type: 'starved', fd, errno });
   });
-  await new Promise<void>((resolve) => {
-    const hooks = { onAttention: () => pending.attend(), onStop: resolve };
+  const end = await new Promise<End>((resolve) => {
+    const hooks = { onAttention: () => pending.attend(), onEnd: resolve };
     const functions = new FdSource(context);
     // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM; then GROUP.
     const members = [functions, connections, listeners, functions, functions];
@@ -120,29 +136,66 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     context.groups = groups;
     const sources = [...members, groups];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
-    new Reactor(task.worker, dispatcher, strands, loop, sources, hooks).start();
+    const reactor = new Reactor(task.worker, dispatcher, strands, loop, sources, hooks);
+    current = { context, send, presence: reactor.presence };
+    reactor.start();
   });
+  if (end === End.RETIRED) return leave(module, memory, task.worker, report);
   await module.options.dispose?.();
-  await Promise.all([process.stdout, process.stderr].map(printed));
+  await allPrinted();
   task.port.close();
+}
+
+/** The end of a worker that retires. Its task does not return: its thread would be given to another worker of the pool. */
+async function leave(
+  module: HandlerModule,
+  memory: PoolMemory,
+  worker: number,
+  report: WorkerContext['report'],
+): Promise<void> {
+  try {
+    await module.options.dispose?.();
+  } catch (error) {
+    report(error, 'dispose', -1);
+  }
+  await allPrinted();
+  memory.port.store(memory.layout.worker(worker) + WorkerWord.RETIRE, RetireState.LEFT);
+  process.exit(0);
 }
 
 /** Runs the monitor until the pool stops. It blocks its thread. */
 export function runMonitor(task: MonitorTask): void {
   const memory = attachMemory(task.buffers, Owner.SUPERVISOR, MAIN_COUNTERS + 1);
+  let toldAt = -Infinity;
   const short = (): void => {
+    const now = performance.now();
+    if (now - toldAt < TELL_AGAIN_MS || !hasVacancy(memory)) return;
+    toldAt = now;
     task.port.postMessage({ type: 'short' } satisfies FromWorker);
   };
   const dispatcher = new Dispatcher(memory, openNative());
   noteLoaded(task);
-  new Monitor(dispatcher, short).run();
+  new Monitor(dispatcher, short, new Sleepers(memory)).run();
   task.port.close();
+}
+
+/** Whether a thread more could help: there may be one, and none is on its way. */
+function hasVacancy({ words, layout }: PoolMemory): boolean {
+  const phases = Array.from(
+    { length: words[Config.MAX_THREADS] ?? 0 },
+    (_, worker) => words[layout.worker(worker) + WorkerWord.PHASE],
+  );
+  return phases.includes(WorkerPhase.ABSENT) && !phases.includes(WorkerPhase.STARTING);
 }
 
 /**
  * What handlers have printed goes through the app's thread piece by piece, each after an answer to the one before. The
  * thread is about to be terminated, and what waits for its answer would be lost.
  */
+async function allPrinted(): Promise<void> {
+  await Promise.all([process.stdout, process.stderr].map(printed));
+}
+
 async function printed(stream: NodeJS.WriteStream): Promise<void> {
   if (stream.writableLength === 0) return;
   let limit: NodeJS.Timeout | undefined;

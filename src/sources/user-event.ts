@@ -13,7 +13,7 @@ import { READY_NONE, State } from '../slots/word.ts';
 import { checkCookie, findHandler } from './add.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
 import type { Registrar } from './registrar.ts';
-import { checkPosted, Registration } from './registration.ts';
+import { checkPosted, isPostable, Registration } from './registration.ts';
 
 export type UserEventOptions = {
   /** Name of a handler that is a function; it is given an `FdEvent` whose `value` is what was posted. */
@@ -48,6 +48,8 @@ export class UserEvent {
   readonly #memory: PoolMemory;
   readonly #strands: Strands;
   readonly #registration: Registration;
+  readonly #index: number;
+  readonly #generation: number;
   readonly #merge: Merge;
 
   /** Use `pool.userEvent()`, or `userEvent()` in a worker. */
@@ -55,12 +57,14 @@ export class UserEvent {
     this.#memory = memory;
     this.#strands = strands;
     this.#registration = new Registration(memory, strands, index, generation);
+    this.#index = index;
+    this.#generation = generation;
     this.#merge = mergeOf(memory.records.config(index));
   }
 
   /** Plain data that names this event in any thread of the pool. */
   get id(): UserEventId {
-    return { source: this.#registration.fd, generation: this.#registration.generation };
+    return { source: this.#index, generation: this.#generation };
   }
 
   /** What `group.add()` takes. Its `fd` is no descriptor, but the number of the source. */
@@ -82,28 +86,16 @@ export class UserEvent {
    * @throws ERR_WAKEONE_STALE_REGISTRATION if the event has ended
    */
   post(value = 1): void {
-    const { fd: index, generation } = this.#registration;
-    if (this.#merge === Merge.COUNT && value !== 1)
-      throw makeError(
-        'ERR_WAKEONE_INVALID_ARGUMENT',
-        'value',
-        'left out: this event counts its posts',
-        show(value),
-      );
-    checkPosted('value', value);
-    switch (
-      this.#registration.active
-        ? this.#memory.users.post(index, generation, this.#merge, value)
-        : Posted.STALE
-    ) {
-      case Posted.DONE:
-        this.#strands.posted(index, generation);
-        return;
-      case Posted.FULL:
-        throw makeError('ERR_WAKEONE_EVENT_FULL', `${value}`, `${MAX_USER_VALUE}`);
-      case Posted.STALE:
-        throw makeError('ERR_WAKEONE_STALE_REGISTRATION', `${index} (a user event)`);
-    }
+    const index = this.#index;
+    const generation = this.#generation;
+    // What is refused is dealt with elsewhere: this is short enough to be inlined in a loop of posts.
+    if (!isPostable(value) || (this.#merge === Merge.COUNT && value !== 1)) this.#refuse(value);
+    // All 32 bits: the user word knows seven of them.
+    const posted = this.#memory.slots.isOf(index, generation)
+      ? this.#memory.users.post(index, generation, this.#merge, value)
+      : Posted.STALE;
+    if (posted !== Posted.DONE) this.#fail(posted, value);
+    this.#strands.posted(index, generation);
   }
 
   /** Stops deliveries until `enable()`; what is posted waits. Any thread. @throws ERR_WAKEONE_STALE_REGISTRATION */
@@ -129,6 +121,21 @@ export class UserEvent {
   /** Resolves when the event has ended. Any thread. */
   ended(): Promise<void> {
     return this.#registration.ended();
+  }
+
+  #refuse(value: unknown): never {
+    checkPosted('value', value);
+    throw makeError(
+      'ERR_WAKEONE_INVALID_ARGUMENT',
+      'value',
+      'left out: this event counts its posts',
+      show(value),
+    );
+  }
+
+  #fail(posted: typeof Posted.FULL | typeof Posted.STALE, value: number): never {
+    if (posted === Posted.FULL) throw makeError('ERR_WAKEONE_EVENT_FULL', `${value}`, `${MAX_USER_VALUE}`);
+    throw makeError('ERR_WAKEONE_STALE_REGISTRATION', `${this.#index} (a user event)`);
   }
 }
 
@@ -208,11 +215,9 @@ export function postItem(
   });
   if (index < 0) return false;
   const { records, users, slots } = memory;
-  const generation = slots.generation(index);
   records.setNumber(index, value);
-  users.post(index, generation, Merge.OR, 1);
-  strands.posted(index, generation);
-  strands.handOver(index, READY_NONE);
+  users.post(index, slots.generation(index), Merge.OR, 1);
+  strands.handOverQueued(index);
   return true;
 }
 

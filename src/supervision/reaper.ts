@@ -2,6 +2,12 @@
  * What a dead worker leaves behind, and how it is put right (G9). Called by the app's thread once the Worker's `exit`
  * event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too many
  * fails its claim, a wake-up too many finds nothing.
+ *
+ * One thing stays: a worker that vanishes between the EPOLL_CTL_DEL and the close() of a descriptor that the app had handed
+ * over leaves it open. Whether the close was made only the kernel could tell, and it tells the same of a number that is
+ * out of the set and of one that has become somebody else's file: ENOENT. To close another's file is worse than a leak
+ * (G4). Without the DEL the set itself would tell, but would go on reporting a file of which there is a duplicate. The
+ * pool's own connections are closed without it, so none of them is lost.
  */
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
@@ -13,7 +19,7 @@ import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
-import { Flag, isGeneration, ownerOf, State } from '../slots/word.ts';
+import { Flag, generationOf, isGeneration, ownerOf, State, stateOf } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
 const RETRY_MS = 1;
@@ -40,6 +46,8 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
+  // It may have died between a change of the runnable ones and asking the others to look.
+  dispatcher.limit.askForReview();
   // It may have been the one that looks for work, or have died between choosing somebody and waking it.
   dispatcher.stopSearching();
   dispatcher.wakeForWork();
@@ -51,16 +59,19 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { memory } = dispatcher;
-  const { slots, records, layout, users } = memory;
+  const { slots, records, layout, census } = memory;
   const lost: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
     const goesOn = GO_ON.has(kindOf(records.config(index)));
     if (ownerOf(slots.word(index)) === dead) {
-      if (POSTED.has(kindOf(records.config(index))) && users.reap(index))
+      if (POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index))
         lost.push(handlerOf(records.config(index)));
       if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
       records.exchangeRunning(index, 0);
+      // Before the slot is anybody's again.
+      if (census.repair(index))
+        askListener(dispatcher, records.parent(index), records.parentGeneration(index));
       const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
       // It may have died while it joined, or was taken out.
       repairGroup(dispatcher, index);
@@ -74,6 +85,11 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
       if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
     }
+    if (hasPosts(memory, index)) {
+      // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
+      const outcome = slots.request(index, slots.generation(index), Flag.USER);
+      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+    }
   }
   return lost;
 }
@@ -84,6 +100,16 @@ function repairGroup(dispatcher: PoolDispatcher, index: number): void {
   const ref = groups.refOf(index);
   if (ref !== NO_GROUP && groups.requestTurn(ref, Flag.CONTROL) === Outcome.PUSH)
     dispatcher.push(groups.groupOf(ref) + 1);
+}
+
+/** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */
+function losesPosts({ slots, users }: PoolMemory, index: number): boolean {
+  const word = slots.word(index);
+  return stateOf(word) === State.CLOSING ? users.reapLast(index, generationOf(word)) : users.reap(index);
+}
+
+function hasPosts({ records, users }: PoolMemory, index: number): boolean {
+  return kindOf(records.config(index)) !== Kind.LISTENER && users.waiting(index) !== 0;
 }
 
 /**
@@ -104,24 +130,30 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, port, groups } = dispatcher.memory;
+  const { slots, records, data, census, layout, groups } = dispatcher.memory;
   groups.forget(index);
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
-  const removed = native.epollControl(set, EpollOp.DEL, index, 0, index, 0);
+  // The index of a source without a descriptor may be the number of a file of somebody's, the pool's own too.
+  const isOurs = index < layout.maxFds && native.epollControl(set, EpollOp.DEL, index, 0, index, 0) === 0;
   const owned = (records.config(index) & Trait.OWN) !== 0;
   const parent = records.parent(index);
   const parentGeneration = records.parentGeneration(index);
   giveBack(data, records.takeInput(index));
   giveBack(data, records.takeOutput(index));
+  const { starved } = census.leave(index);
   if (!ended) slots.endGeneration(index);
-  if (owned && removed === 0) native.close(index);
+  if (owned && isOurs) native.close(index);
   slots.close(index, Owner.SUPERVISOR);
   slots.free(index, Owner.SUPERVISOR);
-  if (parent !== undefined && records.leaveParent(parent, parentGeneration)) {
-    if (slots.request(parent, parentGeneration, Flag.CONTROL) === Outcome.PUSH) enqueue(dispatcher, parent);
-  }
-  port.add(Word.REGISTERED, -1);
+  if (starved) askListener(dispatcher, parent, parentGeneration);
+}
+
+/** A listener waits for room, and there is some: lets it look again. */
+function askListener(dispatcher: PoolDispatcher, listener: number | undefined, generation: number): void {
+  if (listener === undefined) return;
+  const outcome = dispatcher.memory.slots.request(listener, generation, Flag.CONTROL);
+  if (outcome === Outcome.PUSH) enqueue(dispatcher, listener);
 }
 
 /** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */

@@ -2,16 +2,18 @@
  * Starts the workers and the monitor, sees to it that dead ones are reaped and replaced, and ends them. One per pool, in
  * the thread that made the pool.
  */
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { makeError, makeErrorFrom } from '../errors.ts';
 import type { Native } from '../native/index.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
-import type { FromWorker, HandlerEntry } from '../reactor/protocol.ts';
-import { unpackThrown } from '../reactor/thrown.ts';
-import { Config, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import type { FromWorker, HandlerEntry, LoadingTask, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
+import { textOf, unpackThrown } from '../reactor/thrown.ts';
+import { RetireState, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import type { Descriptors } from './descriptors.ts';
 import { reap } from './reaper.ts';
+import { Retirement } from './retirement.ts';
+import { Tasks } from './tasks.ts';
 import { Threads } from './threads.ts';
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -26,6 +28,7 @@ export type SupervisorOptions = {
   readonly workerData: unknown;
   readonly minThreads: number;
   readonly maxThreads: number;
+  readonly idleTimeoutMs: number;
   readonly monitored: boolean;
 };
 
@@ -44,8 +47,11 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #events: SupervisorEvents;
   readonly #threads: Threads;
-  readonly #tasks = new Set<Promise<void>>();
+  readonly #tasks: Tasks;
+  readonly #retirement: Retirement;
   readonly #alive = new Set<number>();
+  /** Replacements that are put off. */
+  #postponed = 0;
   #backoffMs = FIRST_BACKOFF_MS;
   #stopping = false;
 
@@ -63,6 +69,8 @@ export class Supervisor {
     this.#options = options;
     this.#events = events;
     this.#threads = new Threads(options.maxThreads + Number(options.monitored));
+    this.#tasks = new Tasks(this.#threads);
+    this.#retirement = new Retirement(dispatcher, options, this.#alive);
   }
 
   /** Starts `minThreads` workers; resolves with the handlers when all are ready, rejects if one cannot be. */
@@ -83,6 +91,7 @@ export class Supervisor {
       this.#events.onWorkerExit(worker, error);
       this.#growLater();
     });
+    this.#retirement.begin();
   }
 
   #vacancy(): number | undefined {
@@ -93,13 +102,18 @@ export class Supervisor {
   }
 
   #growLater(): void {
-    setTimeout(() => this.grow(), this.#backoffMs).unref();
+    this.#postponed++;
+    setTimeout(() => {
+      this.#postponed--;
+      this.grow();
+    }, this.#backoffMs).unref();
     this.#backoffMs = Math.min(2 * this.#backoffMs, LAST_BACKOFF_MS);
   }
 
   /** Tells every thread to end, without waiting. Safe in an exit hook. */
   stopThreads(): void {
     this.#stopping = true;
+    this.#retirement.stop();
     const { port } = this.#memory;
     port.store(Word.PHASE, PoolPhase.CLOSED);
     this.#native.signal(this.#descriptors.stop);
@@ -120,7 +134,7 @@ export class Supervisor {
     const limit = new Promise((resolve) => {
       timer = setTimeout(resolve, graceMs);
     });
-    await Promise.race([Promise.allSettled(this.#tasks), limit]);
+    await Promise.race([this.#tasks.ended(), limit]);
     clearTimeout(timer);
     await this.#threads.destroy();
     this.#reapTerminated();
@@ -146,7 +160,8 @@ export class Supervisor {
     }
     this.#memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
     this.#memory.words[line + WorkerWord.THREAD] = 0;
-    const { port1, port2 } = new MessageChannel();
+    this.#memory.words[line + WorkerWord.RETIRE] = RetireState.NONE;
+    const { buffers } = this.#memory;
     const { handlers, workerData } = this.#options;
     return new Promise((resolve, reject) => {
       let ready = false;
@@ -159,22 +174,29 @@ export class Supervisor {
           resolve(message.entries);
         } else if (message.type === 'failed') {
           failed = true;
-          this.#alive.delete(worker);
+          this.#vacate(worker);
           reject(this.#loadFailure(unpackThrown(message.why)));
         } else {
           this.#events.onMessage(message);
         }
       };
-      const data = { buffers: this.#memory.buffers, worker, handlers, workerData, port: port2 };
-      this.#track(REACTOR_FILE, data, port1, port2, hear, (why) => {
+      const data = (port: MessagePort): Omit<ReactorTask, keyof LoadingTask> => ({
+        buffers,
+        worker,
+        handlers,
+        workerData,
+        port,
+      });
+      this.#tasks.start(REACTOR_FILE, data, hear, (why) => {
         if (failed) return;
+        const retired = this.#retirement.hasLeft(worker);
         // Even if it is not known to have been ready: the news of its death may overtake those of its start.
-        const buried = why === undefined ? Promise.resolve() : this.#bury(worker);
+        const buried = why === undefined ? Promise.resolve() : this.#bury(worker, retired);
         void buried.then(() => {
           if (!ready) {
-            this.#alive.delete(worker);
+            this.#vacate(worker);
             reject(this.#loadFailure(why));
-          } else if (why !== undefined && !this.#stopping) {
+          } else if (why !== undefined && !retired && !this.#stopping) {
             if (performance.now() - readyAt > LAST_BACKOFF_MS) this.#backoffMs = FIRST_BACKOFF_MS;
             this.#replace(worker, why);
           }
@@ -184,9 +206,9 @@ export class Supervisor {
   }
 
   #startMonitor(): void {
-    const { port1, port2 } = new MessageChannel();
-    const data = { buffers: this.#memory.buffers, port: port2 };
-    this.#track(MONITOR_FILE, data, port1, port2, this.#events.onMessage, (error) => {
+    const { buffers } = this.#memory;
+    const data = (port: MessagePort): Omit<MonitorTask, keyof LoadingTask> => ({ buffers, port });
+    this.#tasks.start(MONITOR_FILE, data, this.#events.onMessage, (error) => {
       // Without it a wake-up that was put off would never be made good.
       if (error === undefined || this.#stopping) return;
       setTimeout(() => {
@@ -195,45 +217,28 @@ export class Supervisor {
     });
   }
 
-  #track(
-    filename: string,
-    data: object,
-    ours: MessagePort,
-    theirs: MessagePort,
-    hear: (message: FromWorker) => void,
-    then: (error: unknown) => void,
-  ): void {
-    ours.on('message', hear);
-    ours.unref();
-    // What the task said before it ended is heard first: the two ways of its messages keep no order among themselves.
-    const end = (error: unknown): void => {
-      for (let said = receiveMessageOnPort(ours); said !== undefined; said = receiveMessageOnPort(ours))
-        hear(said.message as FromWorker);
-      then(error);
-    };
-    const task = this.#threads.run({ filename, data, transfer: [theirs] }).then(() => end(undefined), end);
-    this.#tasks.add(task);
-    void task.then(() => {
-      this.#tasks.delete(task);
-      ours.close();
-    });
-  }
-
   /** Puts right what a dead worker left. A thread is dead when its `exit` was seen: before, it may still run instructions. */
-  async #bury(worker: number): Promise<void> {
+  async #bury(worker: number, retired: boolean): Promise<void> {
     await this.#threads.exited(
       this.#memory.words[this.#memory.layout.worker(worker) + WorkerWord.THREAD] ?? 0,
     );
-    this.#alive.delete(worker);
-    if (this.#stopping) return;
+    this.#vacate(worker);
+    if (this.#stopping || retired) return;
     const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
     for (const handler of reap(this.#dispatcher, worker, alive)) this.#events.onClaimLost(handler);
+  }
+
+  #vacate(worker: number): void {
+    this.#alive.delete(worker);
+    // The end of the pool looks at what is not absent.
+    if (this.#stopping) return;
+    this.#memory.words[this.#memory.layout.worker(worker) + WorkerWord.PHASE] = WorkerPhase.ABSENT;
   }
 
   #replace(worker: number, why: unknown): void {
     this.#events.onWorkerExit(
       worker,
-      makeErrorFrom(why, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, String(why)),
+      makeErrorFrom(why, 'ERR_WAKEONE_WORKER_DIED', `${worker}`, textOf(why)),
     );
     this.#growLater();
   }
@@ -242,12 +247,20 @@ export class Supervisor {
     const known = (why as { code?: unknown } | undefined)?.code === 'ERR_WAKEONE_HANDLER_MODULE';
     if (known) return why as Error;
     if (this.#stopping) return makeError('ERR_WAKEONE_POOL_CLOSED', 'Starting a worker');
-    const text = why instanceof Error ? why.message : String(why);
+    const text = why instanceof Error ? why.message : textOf(why);
     return makeErrorFrom(why, 'ERR_WAKEONE_HANDLER_MODULE', this.#options.handlers, text);
   }
 
-  /** Whether the pool's limit on runnable workers has room that only more threads can use. */
+  /**
+   * Whether work waits that only one more thread can do: the limit has room, nobody sleeps, and none is starting. What the
+   * monitor has said may be old.
+   */
   get short(): boolean {
-    return this.#alive.size < Math.min(this.#options.maxThreads, this.#memory.port.load(Config.CONCURRENCY));
+    const { limit, lot, pollerWaits } = this.#dispatcher;
+    const { words, layout } = this.#memory;
+    const phaseOf = (worker: number): number => words[layout.worker(worker) + WorkerWord.PHASE] ?? 0;
+    if (this.#postponed > 0 || [...this.#alive].some((id) => phaseOf(id) === WorkerPhase.STARTING))
+      return false;
+    return limit.hasRoom && !lot.anyParked && !pollerWaits && this.#dispatcher.hasWork();
   }
 }

@@ -31,6 +31,22 @@ export class BoundedSet {
     }
   }
 
+  /** Enters `member` whatever the bound; how many are in then. */
+  enterAnyway(member: number): number {
+    const bit = 1 << member;
+    return popcount(this.#port.or(this.#at, bit) | bit);
+  }
+
+  /** Takes `member` out if more than `bound` are in, it among them; whether it did. Of several that ask, no more than must. */
+  leaveIfOver(member: number, bound: number): boolean {
+    const bit = 1 << member;
+    for (;;) {
+      const bits = this.#port.load(this.#at);
+      if ((bits & bit) === 0 || popcount(bits) <= bound) return false;
+      if (this.#port.compareExchange(this.#at, bits, bits & ~bit) === bits) return true;
+    }
+  }
+
   /** Takes `member` out; whether it was in. */
   leave(member: number): boolean {
     const bit = 1 << member;

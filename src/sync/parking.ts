@@ -51,7 +51,7 @@ export class ParkingLot {
   /** Says that `member` is about to sleep, in the way that `how` tells. The member only; it must look again now. */
   announce(member: number, how: typeof ParkState.SLEEPS_FUTEX | typeof ParkState.SLEEPS_KERNEL): void {
     const port = this.#port;
-    port.store(this.#stampOf(member), port.add(this.#place.clock, 1));
+    port.store(this.#stampAt(member), port.add(this.#place.clock, 1));
     port.store(this.#stateOf(member), how);
     // Publishes state and stamp; pairs with the load of the bitmap in wakeNewest().
     port.or(this.#place.parked, 1 << member);
@@ -88,7 +88,7 @@ export class ParkingLot {
     while (rest !== 0) {
       const member = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
-      const stamp = port.load(this.#stampOf(member));
+      const stamp = port.load(this.#stampAt(member));
       // Stamps wrap: newer means ahead by less than half of the range.
       if (best === undefined || ((stamp - bestStamp) | 0) > 0) {
         best = member;
@@ -121,6 +121,11 @@ export class ParkingLot {
 
   stateOf(member: number): ParkState {
     return this.#port.load(this.#stateOf(member)) as ParkState;
+  }
+
+  /** Names a stay: a member that parks again has another one. */
+  stampOf(member: number): number {
+    return this.#port.load(this.#stampAt(member));
   }
 
   /**
@@ -161,7 +166,7 @@ export class ParkingLot {
     return this.#place.state + member * this.#place.stride;
   }
 
-  #stampOf(member: number): number {
+  #stampAt(member: number): number {
     return this.#place.stamp + member * this.#place.stride;
   }
 }

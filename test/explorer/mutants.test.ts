@@ -6,7 +6,10 @@ import { describe, test } from 'vitest';
 import { SLOT_WORD } from '../slots/slot-words.ts';
 import type { SlotCase } from '../slots/slot-world.ts';
 import { slotProgram, type SlotPlay } from '../slots/slot-program.ts';
+import { userProgram, type UserPlay } from '../slots/user-program.ts';
+import { SLOT_USER } from '../slots/user-words.ts';
 import { SlotTable } from '../../src/slots/table.ts';
+import { Merge, UserWords } from '../../src/slots/user.ts';
 import { type MutexCase, mutexProgram, realMutex } from '../sync/mutex-world.ts';
 import { type ParkingCase, parkingProgram } from '../sync/parking-world.ts';
 import { realRing, type RingCase, ringProgram } from '../sync/ring-world.ts';
@@ -22,6 +25,7 @@ import {
 } from './mutants/sleepers.ts';
 import { SplitPort } from './mutants/split-port.ts';
 import * as Tables from './mutants/tables.ts';
+import * as Users from './mutants/users.ts';
 
 describe('a ring that', () => {
   const start = 0;
@@ -169,4 +173,66 @@ describe('a slot table that', () => {
 
   test('is used by a supervisor that forgets the batch of a dead poller', () =>
     fails(undefined, /\(G2\)/, { mistake: 'reaper forgets the batch', workers: [1], mortal: 'poller' }));
+});
+
+describe('a user word that', () => {
+  const base: UserPlay = {
+    kind: 'event',
+    merge: Merge.COUNT,
+    workers: [2, 1],
+    posters: [1, 1],
+    preemptions: 3,
+  };
+  const ends: Partial<UserPlay> = { workers: [1, 1], posters: [2], forcers: 1, registers: 1 };
+  const dies: Partial<UserPlay> = { mortal: 'workers', preemptions: 2 };
+  const fails = (play: Partial<UserPlay>, message: RegExp): void =>
+    void expectFails(userProgram({ ...base, ...play }), message);
+  const TAKEN_WRONGLY = /took \d+, and \d+ waited|posted and not delivered/;
+
+  test('takes posts of any generation', () =>
+    fails(
+      { ...ends, makeUsers: (port, layout) => new Users.PostsToAnyGeneration(port, layout) },
+      TAKEN_WRONGLY,
+    ));
+
+  test('is taken in two steps', () =>
+    fails(
+      { makeUsers: (port, layout) => new UserWords(new SplitPort(port, (at) => at === SLOT_USER), layout) },
+      TAKEN_WRONGLY,
+    ));
+
+  test('forgets in settle what came during the handler', () =>
+    fails({ makeUsers: (port, layout) => new Users.ClearsInSettle(port, layout) }, TAKEN_WRONGLY));
+
+  test('is not marked by who takes from it', () =>
+    fails({ ...dies, makeUsers: (port, layout) => new Users.TakesUnmarked(port, layout) }, /nobody told/));
+
+  test('is posted to by a thread that asks for the turn first', () =>
+    fails({ mistake: 'asks for a turn before it posts' }, /posted and not delivered/));
+
+  test('is settled by an owner that does not look whether more waits', () =>
+    fails({ mistake: 'settles without a look' }, /posted and not delivered/));
+
+  test('is settled by an owner before its handler has run', () =>
+    fails({ ...dies, mistake: 'settles before the handler' }, /nobody told/));
+
+  test('is never settled', () => fails({ mistake: 'never settles' }, /the mark stays/));
+
+  test('stays open after the last take', () =>
+    fails({ ...ends, mistake: 'last take leaves the word open' }, /posted and not delivered/));
+
+  test('is used by a supervisor that overlooks the mark', () =>
+    fails({ ...dies, mistake: 'reaper overlooks the mark' }, /nobody told|the mark stays/));
+
+  test('is used by a supervisor that gives the slot away before it looks at the mark', () =>
+    fails({ ...dies, mistake: 'reaper gives the slot away first' }, /told|the mark stays/));
+
+  test('is used by a supervisor that overlooks what a dead poster has left', () =>
+    fails({ mortal: 'posters', mistake: 'reaper overlooks what waits' }, /posted and not delivered/));
+
+  test('is used by a supervisor that overlooks what a dead owner has left of a slot that it was ending', () =>
+    fails(
+      { ...ends, ...dies, makeUsers: (port, layout) => new Users.ReapsTheMarkOnly(port, layout) },
+      /nobody told/,
+    ));
 });

@@ -7,7 +7,9 @@ import { expect } from 'vitest';
 import { Dispatcher, type DispatcherMemory, MonitorState } from '../../src/reactor/dispatcher.ts';
 import { Monitor } from '../../src/reactor/monitor.ts';
 import { Presence, type Standing } from '../../src/reactor/presence.ts';
+import { askToRetire } from '../../src/reactor/retire.ts';
 import { Config, Layout, Owner, WorkerWord, Word } from '../../src/slots/layout.ts';
+import { popcount } from '../../src/sync/bitset.ts';
 import { ParkState } from '../../src/sync/parking.ts';
 import { Ring } from '../../src/sync/ring.ts';
 import {
@@ -27,7 +29,10 @@ const KERNEL = layout.length;
 const HANDLED = layout.length + 1;
 const STARTED = layout.length + 2;
 const GATE = layout.length + 3;
-const EVENT_FDS = layout.length + 4;
+/** Set when the limit has been set for the last time, or a worker has come back: from then on it holds for whoever looks. */
+const CHANGED = layout.length + 4;
+const ACCUSED = layout.length + 5;
+const EVENT_FDS = layout.length + 6;
 /** The kernel's word: events that are ready, and whether the wake-up descriptor was written. */
 const WAKE = 256;
 const WAKE_FD = 1000;
@@ -37,6 +42,8 @@ export type PoolCase = {
   readonly concurrency?: number;
   /** Hints pushed by a thread outside, one after the other. */
   readonly pushes?: number;
+  /** Hints that are there before anybody runs. */
+  readonly filled?: number;
   /** Events that come from the kernel, one after the other. */
   readonly events?: number;
   /** The put-off: hints that may wait before another worker is woken at once. */
@@ -45,7 +52,16 @@ export type PoolCase = {
   readonly mortal?: boolean;
   readonly preemptions?: number;
   readonly ticks?: number;
+  /** The first handler to start ends only when a second one has run. */
   readonly dependent?: boolean;
+  /** Each handler says that it blocks. */
+  readonly blocks?: boolean;
+  /** The monitor takes all that are runnable for asleep, rightly or not: whenever it asks, or once. */
+  readonly accuses?: 'always' | 'once';
+  /** Workers that are asked to retire, one after the other. */
+  readonly retires?: readonly number[];
+  /** Limits that the app sets, one after the other. */
+  readonly limits?: readonly number[];
   /** Seeded bugs. */
   readonly make?: (port: VirtualPort, me: number, pool: PoolCase) => Dispatcher;
   readonly presence?: (dispatcher: Dispatcher, worker: number, standing: Standing) => Presence;
@@ -109,6 +125,24 @@ export function poolProgram(pool: PoolCase): Program {
       name: 'kernel',
       body: repeat(events, (port) => void port.update(KERNEL, (word) => word + 1)),
     });
+  const { limits = [], retires = [] } = pool;
+  if (retires.length > 0)
+    threads.push({
+      name: 'retirer',
+      body: repeat(retires.length, (port, round) =>
+        askToRetire(make(port, Owner.MAIN, pool), retires[round] ?? 0),
+      ),
+    });
+  if (limits.length > 0)
+    threads.push({
+      name: 'app',
+      body: (port, self) => {
+        make(port, Owner.MAIN, pool).setConcurrency(limits[self.round] ?? workers);
+        if (self.round + 1 < limits.length) return again(self.round + 1);
+        port.store(CHANGED, 1);
+        return undefined;
+      },
+    });
   if (monitored) threads.push({ name: 'monitor', body: monitorBody(pool) });
   if (mortal) threads.push({ name: 'reaper', body: reaperBody(pool), reaps: 'worker 0' });
   return {
@@ -127,48 +161,68 @@ export function poolProgram(pool: PoolCase): Program {
       const dispatcher = make(port, Owner.MAIN, pool);
       dispatcher.memory.ring.initialize();
       dispatcher.begin();
+      for (let i = 0; i < (pool.filled ?? 0); i++) dispatcher.push(1);
     },
-    silent: (at) => at === HANDLED,
+    silent: (at) => at === HANDLED || at === CHANGED,
     nameOf,
     end: (view) => checkEnd(view, pool),
   };
 }
 
 const repeat =
-  (times: number, act: (port: VirtualPort) => void): Body =>
+  (times: number, act: (port: VirtualPort, round: number) => void): Body =>
   (port, self) => {
-    act(port);
+    act(port, self.round);
     return self.round + 1 < times ? again(self.round + 1) : undefined;
   };
 
 function workerBody(id: number, pool: PoolCase): Body {
   return (port, self) => {
-    const standing = { runnable: (self.round & 1) !== 0, searching: (self.round & 2) !== 0 };
+    const standing = {
+      runnable: (self.round & 1) !== 0,
+      searching: (self.round & 2) !== 0,
+      reviewed: self.round >> 2,
+    };
     const dispatcher = (pool.make ?? realDispatcher)(port, Owner.FIRST_WORKER + id, pool);
     const presence = (pool.presence ?? realPresence)(dispatcher, id, standing);
     const next = (): Again => {
-      const { runnable, searching } = presence.standing;
-      return again(Number(runnable) | (Number(searching) << 1));
+      const { runnable, searching, reviewed } = presence.standing;
+      return again(Number(runnable) | (Number(searching) << 1) | (reviewed << 2));
     };
+    const changed = port.load(CHANGED) !== 0;
     const hint = presence.becomeRunnable() ? dispatcher.take() : 0;
     if (hint === 0) {
       presence.stopSearching();
       if (!presence.announcePark(ParkState.SLEEPS_FUTEX)) dispatcher.lot.sleep(id);
       presence.endPark();
-      return next();
+      return pool.retires !== undefined && presence.retires() ? undefined : next();
     }
     presence.found();
     if (dispatcher.isPollHint(hint)) poll(port, dispatcher, presence, hint);
-    else handle(port, pool);
+    else {
+      if (changed) {
+        const bits = port.load(Word.RUNNABLE);
+        self.check(popcount(bits) <= lastLimit(pool), 'more run than may (G7)');
+        if (pool.accuses !== 'always') self.check((bits & (1 << id)) !== 0, 'it takes a hint without a bit');
+      }
+      handle(port, pool, presence);
+    }
     return next();
   };
 }
 
-/** With `dependent`, the first handler to start ends only when a second one has run. */
-function handle(port: VirtualPort, pool: PoolCase): void {
+const lastLimit = ({ limits, concurrency, workers }: PoolCase): number =>
+  limits?.at(-1) ?? concurrency ?? workers;
+
+function handle(port: VirtualPort, pool: PoolCase, presence: Presence): void {
+  if (pool.blocks === true) presence.goAway();
   if (pool.dependent === true) {
     if (port.add(STARTED, 1) === 0) port.wait(GATE, 0, FOREVER);
     else port.update(GATE, () => 1);
+  }
+  if (pool.blocks === true) {
+    presence.comeBack();
+    port.store(CHANGED, 1);
   }
   port.add(HANDLED, 1);
 }
@@ -190,10 +244,16 @@ function poll(port: VirtualPort, dispatcher: Dispatcher, presence: Presence, hin
 function monitorBody(pool: PoolCase): Body {
   return (port) => {
     const dispatcher = (pool.make ?? realDispatcher)(port, Owner.SUPERVISOR, pool);
-    const monitor = new Monitor(dispatcher, () => undefined);
+    let accused = false;
+    const sleepers = (bits: number): number => {
+      accused = pool.accuses === 'always' || (pool.accuses === 'once' && port.exchange(ACCUSED, 1) === 0);
+      return accused ? bits : 0;
+    };
+    const monitor = new Monitor(dispatcher, () => undefined, { tick: () => undefined, sleepers });
     if (port.load(Word.MONITOR) === MonitorState.AWAKE) port.wait(Word.MONITOR, MonitorState.AWAKE, 1);
     if (dispatcher.hasWork()) monitor.wakeOne();
     else monitor.rest();
+    if (accused) port.store(CHANGED, 1);
     return again();
   };
 }
@@ -207,6 +267,7 @@ function reaperBody(pool: PoolCase): Body {
     else dispatcher.wakePoller();
     dispatcher.lot.reap(0, ((1 << pool.workers) - 1) & ~1);
     dispatcher.runnable.leave(0);
+    dispatcher.limit.askForReview();
     dispatcher.stopSearching();
     dispatcher.wakeForWork();
     dispatcher.startMonitor();
@@ -227,12 +288,24 @@ function checkEnd(view: View, pool: PoolCase): void {
     const unattended =
       dispatcher.runnable.bits === 0 && dispatcher.pollerWaits && view.word(Word.SEARCHER) === 0;
     expect(unattended, 'a wake-up was lost that no policy had put off').toBe(false);
+    if (pool.accuses === 'always') expect(nextTickWakes(view, pool), 'the next tick wakes nobody').toBe(true);
   }
   if (pool.mortal === true || waits) return;
-  expect(view.word(HANDLED) + ready, 'a hint was lost').toBe((pool.pushes ?? 0) + (pool.events ?? 0));
+  expect(view.word(HANDLED) + ready, 'a hint was lost').toBe(
+    (pool.pushes ?? 0) + (pool.events ?? 0) + (pool.filled ?? 0),
+  );
   expect(ready, 'the kernel has events and nobody asks it').toBe(0);
   expect(view.word(Word.SEARCHER), 'nobody searches any more').toBe(0);
   expect(view.word(Word.RUNNABLE), 'who sleeps is not runnable').toBe(0);
+}
+
+function nextTickWakes({ port }: View, pool: PoolCase): boolean {
+  const dispatcher = realDispatcher(port, Owner.SUPERVISOR, pool);
+  const sleep = (): string => `${dispatcher.lot.parkedBits} ${dispatcher.pollerWaits}`;
+  const before = sleep();
+  const sleepers = (bits: number): number => bits;
+  new Monitor(dispatcher, () => undefined, { tick: () => undefined, sleepers }).wakeOne();
+  return sleep() !== before;
 }
 
 function nameOf(at: number): string {

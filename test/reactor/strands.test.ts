@@ -5,8 +5,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { FakeCall } from '../../src/native/fake.ts';
 import { Epoll, EpollOp, Errno } from '../../src/native/index.ts';
-import { Counter, Word, WorkerWord } from '../../src/slots/layout.ts';
-import { Cause, causeOf, detailOf, Trait } from '../../src/slots/record.ts';
+import { Counter, WorkerWord } from '../../src/slots/layout.ts';
+import { Cause, causeOf, detailOf, Kind, Trait } from '../../src/slots/record.ts';
 import { Flag, flagsOf, Ready, readyOf, State } from '../../src/slots/word.ts';
 import { armed, connectionFd, type FakePool, makeFakePool, rawFd, takeAll } from '../fake-pool.ts';
 
@@ -76,7 +76,7 @@ describe('registering', () => {
       pool.native.failNext('epollControl', errno);
       expect(pool.registrar.register(fd, rawFd)).toBe(errno);
       expect(pool.memory.slots.state(fd)).toBe(State.FREE);
-      expect(pool.memory.port.load(Word.REGISTERED)).toBe(0);
+      expect(pool.memory.census.registered).toBe(0);
       expect(pool.registrar.register(fd, rawFd)).toBe(0);
       expect(pool.memory.slots.generation(fd)).toBe(1);
     },
@@ -158,7 +158,7 @@ describe('ending a turn, oneshot', () => {
       expect(causeOf(pool.memory.records.reason(fd))).toBe(Cause.FD_GONE);
       expect(flagsOf(nextTurn())).toBe(Flag.FORCED);
       expect(pool.memory.slots.state(fd)).toBe(State.FREE);
-      expect(pool.memory.port.load(Word.REGISTERED)).toBe(0);
+      expect(pool.memory.census.registered).toBe(0);
     });
 
     test('and is another file’s: that one stays open', () => {
@@ -312,6 +312,24 @@ describe('the end', () => {
     expect(pool.native.openFds).toContain(fd);
   });
 
+  test('it is counted out before the number is closed: from then on it may be the next one’s', () => {
+    const listener = pool.native.eventfd();
+    const generation = armed(pool, listener, { ...rawFd, kind: Kind.LISTENER });
+    pool.registrar.register(fd, { ...connectionFd, listener: { index: listener, generation } });
+    const counts: number[][] = [];
+    const count = (): void => {
+      counts.push([pool.memory.census.registered, pool.memory.records.connections(listener)]);
+    };
+    pool.strands.beginEnd(fd);
+    count();
+    pool.native.onCall = count;
+    pool.strands.end(fd, false);
+    expect(counts).toEqual([
+      [2, 1],
+      [1, 0],
+    ]);
+  });
+
   test('a registrar that is given the number right after the close takes the slot over', () => {
     armed(pool, fd, ownedFd);
     claim();
@@ -333,7 +351,7 @@ describe('the end', () => {
     expect(taken).toBe(true);
     expect(pool.memory.slots.state(fd)).toBe(State.ACTIVE);
     expect(pool.memory.slots.ownerOf(fd, 1)).toBe(other.memory.me);
-    expect(pool.memory.port.load(Word.REGISTERED)).toBe(1);
+    expect(pool.memory.census.registered).toBe(1);
   });
 
   test('its buffers are given back', () => {
@@ -366,7 +384,7 @@ describe('the end', () => {
 
   test('a listener that waits for room is asked to look again', () => {
     const listener = pool.native.eventfd();
-    const generation = armed(pool, listener);
+    const generation = armed(pool, listener, { ...rawFd, kind: Kind.LISTENER });
     const result = pool.registrar.register(fd, {
       ...connectionFd,
       listener: { index: listener, generation },
@@ -396,7 +414,7 @@ describe('adopting a number that the kernel has just given out', () => {
     const high = pool.native.duplicate(fd, 64);
     expect(pool.registrar.adopt(high, ownedFd)).toBe(Errno.EMFILE);
     expect(pool.native.openFds).not.toContain(high);
-    expect(pool.memory.port.load(Word.REGISTERED)).toBe(0);
+    expect(pool.memory.census.registered).toBe(0);
   });
 
   test('that epoll refuses: the errno, and it is closed', () => {

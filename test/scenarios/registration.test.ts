@@ -46,6 +46,21 @@ describe.each(MODES)('a registration in %s mode', (mode) => {
     });
   });
 
+  it('takes a number at once that the pool has just closed', async () => {
+    await inWorld({}, async (world) => {
+      const ends: Promise<void>[] = [];
+      for (let i = 0; i < times(3000, 50_000); i++) {
+        // Not world.eventfd(): the pool closes these, mostly while the next ones are made.
+        const fd = world.native.eventfd();
+        const registration = world.pool.add(fd, { handler: 'idle', mode, ownership: 'own' });
+        ends.push(registration.teardown());
+        if (ends.length >= 50) await Promise.all(ends.splice(0));
+      }
+      await Promise.all(ends);
+      expect(world.pool.stats().registered).toBe(0);
+    });
+  });
+
   it('is not touched by a second one of the same fd, which is refused (2)', async () => {
     await inWorld({}, async (world) => {
       const fd = world.eventfd();

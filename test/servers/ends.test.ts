@@ -207,6 +207,21 @@ describe.each(MODES)('the end of a connection in mode %s', (mode) => {
     expect(journal.entries.at(-1)).toMatchObject({ on: 'close', type: 'error', message: 'a string' });
   });
 
+  it('of handlers that throw and return what cannot be looked at costs no worker', async () => {
+    const { pool, journal } = await openPool('scripted');
+    const errors: string[] = [];
+    const died: Error[] = [];
+    pool.on('handlerError', (error) => errors.push((error as Error).message));
+    pool.on('workerExit', (error) => died.push(error));
+    const client = await openClient(await listen(pool, 'throwsStrange', { mode }));
+    client.write('x');
+    await client.over();
+    await until(() => errors.length >= 2, 'handlerError');
+    expect(errors).toEqual([expect.stringContaining('cannot be made text'), 'in then']);
+    expect(journal.entries).toMatchObject([{ on: 'close', type: 'error' }]);
+    expect(died).toEqual([]);
+  });
+
   it('by RST before the first read is one error with its errno, and silence after it', async () => {
     const { pool, journal } = await openPool('scripted');
     const client = await openClient(await listen(pool, 'scripted', { mode }));

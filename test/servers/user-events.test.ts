@@ -77,6 +77,24 @@ describe('a user event', () => {
     expect([journal.counted(CALLS), journal.counted(LAST)]).toEqual([posts, 1]);
   });
 
+  it('that counts is silent at once when its handler disables it, and ends at once when it asks for that', async () => {
+    const { pool, journal } = await openPool('posts', { minThreads: 1 });
+    const event = pool.userEvent({ handler: 'stops', merge: 'count' });
+    event.disable();
+    for (let i = 0; i < 10; i++) event.post();
+    for (const calls of [1, 2, 3]) {
+      event.enable();
+      await until(() => journal.counted(CALLS) === calls, `call ${calls}`);
+      // One worker: an item behind it is handled after the turn is over.
+      pool.post('slow', 1);
+      await journal.until('slow', calls);
+      expect(journal.counted(CALLS)).toBe(calls);
+    }
+    await event.ended();
+    expect([journal.counted(CALLS), journal.counted(LAST)]).toEqual([3, 1]);
+    expect(await journal.until('stops', 1)).toEqual([expect.objectContaining({ left: 7 })]);
+  });
+
   it('tells what was left in its last delivery', async () => {
     const { pool, journal } = await openPool('posts');
     const event = pool.userEvent({ handler: 'told', merge: 'add', cookie: 77n });

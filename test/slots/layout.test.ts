@@ -32,6 +32,7 @@ describe('the layout', () => {
       COOKIE_LO: 4,
       COOKIE_HI: 5,
       REASON: 6,
+      CENSUS: 7,
       PARENT_GENERATION: 10,
       LINK: 11,
       INPUT: 12,
@@ -93,6 +94,7 @@ describe('words that several threads change', () => {
   test('are in lines of their own, unless they are touched at the same moments', () => {
     const lineOf = (at: number): number => Math.floor(at / L.LINE);
     const together = [
+      ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
       ['MONITOR', 'TICK'],
       ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],

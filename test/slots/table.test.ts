@@ -63,6 +63,22 @@ describe('a registration', () => {
     expect(table.isLive(SLOT, 1)).toBe(true);
   });
 
+  test('is told to be asked exactly while a flag of its own waits', () => {
+    const isAsked = (generation: number): boolean => table.isAsked(SLOT, generation, Flag.USER);
+    arm();
+    expect([table.isOf(SLOT, 0), table.isOf(SLOT, 0x2000), isAsked(0)]).toEqual([true, false, false]);
+    table.request(SLOT, 0, Flag.CONTROL);
+    expect(isAsked(0)).toBe(false);
+    table.request(SLOT, 0, Flag.USER);
+    expect([isAsked(0), isAsked(1)]).toEqual([true, false]);
+    table.claim(SLOT, ME);
+    expect(isAsked(0)).toBe(false);
+    table.request(SLOT, 0, Flag.USER);
+    expect(isAsked(0)).toBe(true);
+    end(ME);
+    expect([isAsked(0), table.isOf(SLOT, 0), table.isOf(SLOT, 1)]).toEqual([false, false, true]);
+  });
+
   test('goes on when its generation passes the 13 bits of the word', () => {
     port.store(layout.slot(SLOT) + SlotWord.GENERATION, 0x1fff);
     port.store(layout.slot(SLOT) + SlotWord.WORD, pack(0x1fff, 0, 0, 0, State.FREE));

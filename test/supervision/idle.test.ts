@@ -95,8 +95,10 @@ it('a low rate of requests is served by one worker, and the others sleep', async
       await until(() => answers === goal, 'all answers');
       const after = await stats();
       const handled = after.map((worker, i) => worker.handled - (before[i]?.handled ?? 0));
-      expect(handled.reduce((sum, count) => sum + count, 0)).toBe(requests);
-      shares.push(Math.max(...handled) / requests);
+      // An answer is on its way before its handler is counted.
+      const total = handled.reduce((sum, count) => sum + count, 0);
+      expect(Math.abs(total - requests)).toBeLessThanOrEqual(1);
+      shares.push(Math.max(...handled) / total);
       parked += after.reduce((sum, worker, i) => sum + worker.parks - (before[i]?.parks ?? 0), 0);
     }
     expect(shares.toSorted((a, b) => a - b)[Math.floor(rounds / 2)]).toBeGreaterThanOrEqual(0.95);

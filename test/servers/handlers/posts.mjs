@@ -52,6 +52,13 @@ export default defineHandlers(
       await after(event.value);
       note({ on: 'slow', value: event.value });
     },
+    /** Wants no second delivery: is silent after each, or over after the third. */
+    stops(event) {
+      tally(event);
+      if (event.last) note({ on: 'stops', left: event.value });
+      else if (count(TAKEN) === 2) event.teardown(4);
+      else event.registration.disable();
+    },
     throws(event) {
       tally(event);
       if (!event.last) throw new Error(`value ${event.value}`);

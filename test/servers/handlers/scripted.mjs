@@ -169,6 +169,25 @@ export default defineHandlers(
       error: watch.error,
       close: watch.close,
     },
+    /** What can neither be made text nor be cloned: thrown, rejected with, and returned. */
+    throwsStrange: {
+      data() {
+        throw Object.assign(Object.create(null), { call() {} });
+      },
+      async error() {
+        await after(1);
+        throw Object.create(null);
+      },
+      close(connection, reason) {
+        watch.close(connection, reason);
+        // oxlint-disable-next-line no-thenable -- what a handler returns may be anything
+        return Object.defineProperty({}, 'then', {
+          get() {
+            throw new Error('in then');
+          },
+        });
+      },
+    },
   },
   { init: openJournal },
 );
