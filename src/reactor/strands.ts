@@ -75,12 +75,17 @@ export class Strands {
     if (slot !== undefined) this.#dispatcher.pushAndWake(slot);
   }
 
-  /** Asks something of a group's owner. Any thread; false if the group has ended. */
-  requestGroup(ref: number, flag: number): boolean {
+  /** Has a slot join a group. Owner of the slot, who gives it away after this; false if the group has ended. */
+  join(index: number, ref: number): boolean {
+    if (!this.#memory.groups.enlist(index, ref)) return false;
+    this.askGroup(ref);
+    return true;
+  }
+
+  /** Asks a group's owner to look who has come and gone. Any thread. */
+  askGroup(ref: number): void {
     const { groups } = this.#memory;
-    const outcome = groups.requestTurn(ref, flag);
-    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(groups.groupOf(ref));
-    return outcome !== Outcome.REFUSED;
+    if (groups.requestTurn(ref, Flag.USER) === Outcome.PUSH) this.#dispatcher.pushAndWake(groups.groupOf(ref));
   }
 
   /** Gives a slot back that was seized or claimed for no turn, with what the word said then. */

@@ -35,7 +35,7 @@ const NO_TICKET = 0;
 export const NO_GROUP = 0;
 
 /** The slots' part of groups: little enough to be explored. */
-export type GroupSlots = Pick<SlotTable, 'state' | 'generation' | 'request' | 'isLive' | 'count'>;
+export type GroupSlots = Pick<SlotTable, 'state' | 'isQueued' | 'generation' | 'request' | 'isLive' | 'count'>;
 
 export class GroupTable {
   readonly #port: Port;
@@ -183,19 +183,22 @@ export class GroupTable {
     return this.#port.load(this.#countOf(group));
   }
 
-  /** All members. Owner of the group. */
+  /** All members. Owner of the group: nobody else changes the list, so plain reads will do. */
   members(group: number): number[] {
     const members: number[] = [];
-    for (let place = this.#port.load(this.#headOf(group)); place !== 0;) {
+    for (let place = this.#port.peek(this.#headOf(group)); place !== 0;) {
       members.push(place - 1);
-      place = this.#port.load(this.#member(place - 1, MemberWord.NEXT));
+      place = this.#port.peek(this.#member(place - 1, MemberWord.NEXT));
     }
     return members;
   }
 
-  /** Members that wait for a turn, in the order in which they became ready. Owner of the group. */
+  /**
+   * Members that wait for a turn, in the order in which they became ready. Owner of the group. Whose state a plain read
+   * shows too late has yet to request the group's turn, or the claim of that has ordered the read behind it (M3).
+   */
   waiting(group: number): number[] {
-    const ready = this.members(group).filter((index) => this.#slots.state(index) === State.QUEUED);
+    const ready = this.members(group).filter((index) => this.#slots.isQueued(index));
     if (ready.length < 2) return ready;
     const tickets = new Map(ready.map((index) => [index, this.ticket(index)]));
     return ready.toSorted((a, b) => compareTickets(tickets.get(a) ?? 0, tickets.get(b) ?? 0));

@@ -51,6 +51,11 @@ export class SlotTable {
     return Word.stateOf(this.word(index));
   }
 
+  /** Whether the slot waits for its turn, as of a plain read. */
+  isQueued(index: number): boolean {
+    return Word.stateOf(this.#peek(index)) === State.QUEUED;
+  }
+
   generation(index: number): number {
     return this.#port.peek(this.#at(index) + SlotWord.GENERATION);
   }

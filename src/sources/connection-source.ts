@@ -243,7 +243,7 @@ export class ConnectionSource implements Source {
     this.#release(turn);
     // If that group has ended meanwhile, it stays alone.
     if (joining !== NO_GROUP && this.#context.memory.groups.refOf(index) === NO_GROUP)
-      this.#context.memory.groups.enlist(index, joining);
+      this.#context.strands.join(index, joining);
     // PRI is never wanted, but stays with an IN that is left: a read of the next turn may end at the urgent mark.
     const leftover = (bits & Ready.IN) === 0 ? bits & ~Ready.PRI : bits;
     this.#context.strands.finish(index, leftover, inWanted | outWanted | Ready.ERR, silent);

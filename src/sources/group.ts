@@ -6,7 +6,7 @@ import type { Strands } from '../reactor/strands.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Kind, kindOf, Trait } from '../slots/record.ts';
-import { Flag, READY_NONE } from '../slots/word.ts';
+import { READY_NONE } from '../slots/word.ts';
 import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
 
@@ -73,10 +73,8 @@ export class Group {
       const word = slots.seize(index, generation, me);
       if (word !== 0) {
         // Somebody may have been faster.
-        if (groups.refOf(index) === present) groups.enlist(index, ref);
+        if (groups.refOf(index) === present) this.#strands.join(index, ref);
         this.#strands.restore(index, word);
-        // It may be what is missing to end it.
-        this.#strands.requestGroup(ref, Flag.USER);
       } else {
         await after(RETRY_MS);
       }
@@ -105,7 +103,7 @@ export class Group {
         }
         this.#strands.restore(group, seized);
         // A transient one may be over now.
-        this.#strands.requestGroup(ref, Flag.USER);
+        this.#strands.askGroup(ref);
       }
       if (groups.refOf(index) === ref) await after(RETRY_MS);
     }

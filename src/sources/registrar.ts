@@ -113,7 +113,7 @@ export class Registrar {
       this.#strands.abandon(fd);
       return result;
     }
-    if (group !== NO_GROUP && !this.#memory.groups.enlist(fd, group)) {
+    if (group !== NO_GROUP && !this.#strands.join(fd, group)) {
       // It has been torn down just now; so is this.
       records.giveReason(fd, generation, Cause.TEARDOWN, 0);
       slots.request(fd, generation, Flag.FORCED);

@@ -28,12 +28,10 @@ function spin(microseconds) {
 
 export default defineHandlers(
   {
-    /** Counts, alone. */
+    /** Alone; then it counts, so that who waits for the count finds nobody inside. */
     tally(event) {
-      alone(() => {
-        spin(BREATH);
-        if (!event.last) count(CALLS);
-      });
+      alone(() => spin(BREATH));
+      if (!event.last) count(CALLS);
     },
     /** Notes what came, in the order in which it comes; a value of 1 is held at the gate. */
     told(event) {
