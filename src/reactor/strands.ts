@@ -85,7 +85,8 @@ export class Strands {
   /** Asks a group's owner to look who has come and gone. Any thread. */
   askGroup(ref: number): void {
     const { groups } = this.#memory;
-    if (groups.requestTurn(ref, Flag.USER) === Outcome.PUSH) this.#dispatcher.pushAndWake(groups.groupOf(ref));
+    if (groups.requestTurn(ref, Flag.USER) === Outcome.PUSH)
+      this.#dispatcher.pushAndWake(groups.groupOf(ref));
   }
 
   /** Gives a slot back that was seized or claimed for no turn, with what the word said then. */

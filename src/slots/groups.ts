@@ -35,7 +35,10 @@ const NO_TICKET = 0;
 export const NO_GROUP = 0;
 
 /** The slots' part of groups: little enough to be explored. */
-export type GroupSlots = Pick<SlotTable, 'state' | 'isQueued' | 'generation' | 'request' | 'isLive' | 'count'>;
+export type GroupSlots = Pick<
+  SlotTable,
+  'state' | 'isQueued' | 'generation' | 'request' | 'isLive' | 'count'
+>;
 
 export class GroupTable {
   readonly #port: Port;
