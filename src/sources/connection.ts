@@ -7,7 +7,7 @@ import { checkDetail, checkInteger } from './arguments.ts';
 import type { ConnectionTurn } from './connection-turn.ts';
 import { Group, groupById, type GroupId, openGroup } from './group.ts';
 import type { CloseReason } from './reason.ts';
-import { Registration, registrationById, type RegistrationId } from './registration.ts';
+import { Registration } from './registration.ts';
 
 /** The kernel's limit for TCP_KEEPIDLE, in seconds. */
 const MAX_KEEP_IDLE = 32_767;
@@ -194,13 +194,6 @@ export class Connection {
   get peers(): Connection[] {
     const { context, index } = this.#use('peers');
     return (context.groups?.peersOf(index) ?? []) as Connection[];
-  }
-
-  /** One of them, by the id of its registration; undefined if it is not, or not any more, in the group. */
-  peer(id: RegistrationId): Connection | undefined {
-    const { context, index } = this.#use('peer()');
-    const { fd, generation } = registrationById(context.memory, context.strands, id);
-    return context.groups?.peerOf(index, fd, generation) as Connection | undefined;
   }
 
   /**

@@ -33,7 +33,6 @@ export type GroupTurns = {
   join(turn: Joiner, ref: number): void;
   leave(turn: Joiner): void;
   peersOf(member: number): readonly object[];
-  peerOf(member: number, index: number, generation: number): object | undefined;
 };
 
 export type WorkerContext = {

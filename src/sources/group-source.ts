@@ -95,16 +95,6 @@ export class GroupSource implements Source, GroupTurns {
     return groups.members(run.group).flatMap((index) => this.#peer(run, index) ?? []);
   }
 
-  /** One of them. */
-  peerOf(member: number, index: number, generation: number): Connection | undefined {
-    const run = this.#runs.get(member);
-    if (run === undefined) return undefined;
-    const { groups, slots } = this.#context.memory;
-    this.#adopt(run);
-    const is = groups.refOf(index) === run.ref && slots.isLive(index, generation);
-    return is ? this.#peer(run, index) : undefined;
-  }
-
   #peer(run: Run, index: number): Connection | undefined {
     const used = run.peers.find((peer) => peer.turn.index === index);
     if (used !== undefined) return this.#connections.handleOf(used.turn);

@@ -17,12 +17,13 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
   ['batch', of.batch, of.batch + L.BATCH_EVENTS * 4],
   ['ring', of.ring, of.ring + of.ringCapacity],
   ['slots', of.slot(0), of.slot(of.maxFds)],
+  ['places in groups', of.member(0), of.member(of.maxFds)],
   ['overflow', of.overflow, of.overflow + of.overflowWords],
 ];
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(3);
+    expect(L.LAYOUT_VERSION).toBe(4);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -33,6 +34,7 @@ describe('the layout', () => {
       COOKIE_HI: 5,
       REASON: 6,
       CENSUS: 7,
+      GROUP: 9,
       PARENT_GENERATION: 10,
       LINK: 11,
       INPUT: 12,
@@ -51,10 +53,11 @@ describe('the layout', () => {
       ['batch', 1856],
       ['ring', 2880],
       ['slots', 4928],
-      ['overflow', 20_928],
+      ['places in groups', 20_928],
+      ['overflow', 24_928],
     ]);
     // A bit for each hint, from 0 to the last of the poll.
-    expect(layout.length).toBe(20_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 32));
+    expect(layout.length).toBe(24_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 32));
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -76,9 +79,9 @@ describe('the layout', () => {
       expect(at % L.LINE).toBe(0);
   });
 
-  test('costs 64 bytes a slot, and a bit', () => {
+  test('costs 64 bytes a slot, its place in a group, and a bit', () => {
     const more = new L.Layout(layout.maxFds + 32, layout.ringCapacity);
-    expect(more.byteLength - layout.byteLength).toBe(32 * LINE_BYTES + 4);
+    expect(more.byteLength - layout.byteLength).toBe(32 * (LINE_BYTES + 16) + 4);
   });
 
   test('is read back from the words that describe it', () => {
@@ -123,14 +126,17 @@ describe('words that several threads change', () => {
   });
 });
 
-/** A listener's family and another one's user word are the same word. */
+/** Some words are called otherwise in slots of another kind. */
 function oneEach({
   USER,
   CONNECT,
+  MEMBERS,
+  MEMBER_COUNT,
   ...words
-}: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER' | 'CONNECT'> {
+}: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER' | 'CONNECT' | 'MEMBERS' | 'MEMBER_COUNT'> {
   expect(USER).toBe(words.FAMILY);
   expect(CONNECT).toBe(words.PARENT_GENERATION);
+  expect([MEMBERS, MEMBER_COUNT]).toEqual([words.COOKIE_LO, words.COOKIE_HI]);
   return words;
 }
 
