@@ -46,6 +46,7 @@ import {
   type UserEventOptions,
 } from './sources/user-event.ts';
 import { Server } from './sources/server.ts';
+import { openTimer, type Timer, type TimerOptions } from './sources/timer.ts';
 import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
 import { Supervisor } from './supervision/supervisor.ts';
@@ -123,6 +124,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.#connecting = new Connecting(this.#memory, this.#strands);
     const changed = (): void => this.#registrationsChanged();
     this.#strands.onLast = changed;
+    this.#strands.onTimed = () => this.#supervisor.monitor();
     this.#registrar.onFirst = changed;
     dispatcher.begin();
     this.#supervisor = new Supervisor(
@@ -236,6 +238,18 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   }
 
   /**
+   * Starts a timer: its handler runs when the time has come, once or again and again. Never early. Periods that pass before
+   * a delivery, or while the handler runs, are one delivery that counts them. Main thread; resetting and cancelling are for
+   * any thread. A timer keeps the process alive, as a registration does.
+   * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
+   *   ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_POOL_CLOSED; then nothing has changed
+   */
+  timer(options: TimerOptions): Timer {
+    this.#checkOpen('timer()');
+    return openTimer(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+  }
+
+  /**
    * Queues an item for `handler`, which is called once with it as `event.value`; items run in parallel, in any order.
    * Main thread; workers have `post()`. False if `maxSources` items and user events wait already: then nothing is queued.
    * @throws ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_POOL_CLOSED
@@ -342,6 +356,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       traits,
       events: Ready.IN,
       cookie: (BigInt(group >>> 0) << 32n) | BigInt(options.maxConnections),
+      limits: options.limits,
     };
     const index = failed === undefined ? this.#registrar.adopt(fd, application) : -1;
     if (failed !== undefined || index < 0 || typeof address === 'number') {
@@ -390,6 +405,9 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         break;
       case 'close':
         void this.close(message.timeoutMs === undefined ? {} : { timeoutMs: message.timeoutMs });
+        break;
+      case 'timed':
+        this.#supervisor.monitor();
         break;
       case 'ready':
       case 'failed':

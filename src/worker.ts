@@ -5,6 +5,7 @@ import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './
 import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentPresence, currentWorker } from './sources/runtime.ts';
+import { openTimer, type Timer, timerById, type TimerId, type TimerOptions } from './sources/timer.ts';
 import {
   findFunction,
   postItem,
@@ -15,6 +16,7 @@ import {
 
 export type { SocketAddress } from './native/index.ts';
 export type { ConnectOptions } from './sources/connect.ts';
+export type { TimeoutKind } from './slots/timeouts.ts';
 export type { Connection } from './sources/connection.ts';
 export type { FdEvent } from './sources/fd-event.ts';
 export {
@@ -28,6 +30,7 @@ export {
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
+export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';
 export type { UserEvent, UserEventId } from './sources/user-event.ts';
 
 /**
@@ -82,6 +85,22 @@ export function group(options: GroupOptions | GroupId = {}): Group {
   if (typeof options === 'object' && options !== null && 'source' in options)
     return groupById(memory, strands, options);
   return openGroup(memory, strands, registrar, options, true);
+}
+
+/**
+ * As `pool.timer()`: starts a timer. Workers.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
+ *   ERR_WAKEONE_SOURCES_EXHAUSTED
+ */
+export function startTimer(options: TimerOptions): Timer {
+  const { memory, strands, registrar, entries } = currentWorker('startTimer()').context;
+  return openTimer(memory, strands, registrar, options, entries);
+}
+
+/** A timer of the pool by its id. Workers. @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_ARGUMENT */
+export function timer(id: TimerId): Timer {
+  const { context } = currentWorker('timer()');
+  return timerById(context.memory, context.strands, id);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */

@@ -146,6 +146,8 @@ describe('the installed package', () => {
         'group',
         'post',
         'registration',
+        'startTimer',
+        'timer',
         'userEvent',
         'workerId',
       ],

@@ -13,6 +13,7 @@ import { FdEvent } from '../src/sources/fd-event.ts';
 import { Group } from '../src/sources/group.ts';
 import { Registration } from '../src/sources/registration.ts';
 import { Server } from '../src/sources/server.ts';
+import { Timer } from '../src/sources/timer.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -111,6 +112,7 @@ describe('the lists', () => {
     ['AddOptions', 'sources/add.ts'],
     ['ListenOptions', 'sources/listen.ts'],
     ['ConnectOptions', 'sources/connect.ts'],
+    ['TimerOptions', 'sources/timer.ts'],
     ['CloseOptions', 'pool.ts'],
     ['PoolEvents', 'pool.ts'],
     ['PoolStats', 'observe/snapshot.ts'],
@@ -129,6 +131,7 @@ describe('the lists', () => {
     ['Server', Server, ['constructor', 'removePath']],
     ['Connection', Connection, ['constructor']],
     ['FdEvent', FdEvent, ['constructor']],
+    ['Timer', Timer, ['constructor']],
   ] as const)('each member of %s is explained', (name, { prototype }, internal) => {
     const text = section(`\`${name}\``);
     const members = Object.getOwnPropertyNames(prototype).filter(
@@ -155,8 +158,15 @@ describe('the lists', () => {
       expect(scripts).toHaveProperty(match[1] ?? '');
   });
 
+  test('each section that is linked is there', () => {
+    const headings = [...readme.matchAll(/^#+ (.*)$/gm)].map(
+      (match) => `#${match[1]?.toLowerCase().replaceAll(' ', '-')}`,
+    );
+    for (const [, link] of readme.matchAll(/\]\((#[^)]+)\)/g)) expect(headings).toContain(link);
+  });
+
   test('each file that is linked or named is there', () => {
-    const linked = [...readme.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map((match) => match[1] ?? '');
+    const linked = [...readme.matchAll(/\]\((?!https?:|#)([^)]+)\)/g)].map((match) => match[1] ?? '');
     const named = [...readme.matchAll(/`((?:src|bench|test)\/[\w./-]+)`/g)].map((match) => match[1] ?? '');
     expect(linked.length + named.length).toBeGreaterThan(1);
     for (const path of [...linked, ...named]) expect(() => readFileSync(join(root, path))).not.toThrow();

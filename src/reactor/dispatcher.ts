@@ -54,14 +54,12 @@ export class Dispatcher<
   readonly overflow: Overflow;
   /** Hints from this on stand for "ask the kernel"; one of them is valid. */
   readonly #firstPollHint: number;
-  readonly #monitored: boolean;
 
   constructor(memory: Memory, native: Kernel) {
     const { port, layout } = memory;
     this.memory = memory;
     this.native = native;
     this.#firstPollHint = layout.pollIndex + 1;
-    this.#monitored = memory.config(Config.MONITORED) !== 0;
     this.lot = new ParkingLot(
       port,
       {
@@ -228,9 +226,14 @@ export class Dispatcher<
     return (this.memory.port.load(Word.POLLER) & POLLER_WAITS) !== 0;
   }
 
+  /** Whether the pool has a monitor: one of a single thread gets it with its first timeout. */
+  get monitored(): boolean {
+    return this.memory.config(Config.MONITORED) !== 0;
+  }
+
   /** Starts the monitor if it sleeps. Any thread: after a push from outside, and on leaving a blocking wait with work. */
   startMonitor(): void {
-    if (!this.#monitored) return;
+    if (!this.monitored) return;
     const { port } = this.memory;
     if (port.load(Word.MONITOR) !== MonitorState.ASLEEP) return;
     if (port.compareExchange(Word.MONITOR, MonitorState.ASLEEP, MonitorState.AWAKE) === MonitorState.ASLEEP) {

@@ -1,10 +1,12 @@
 /**
  * The monitor: a thread that runs no handlers and ticks about once a millisecond while anybody is awake. It makes good
  * on every wake-up that was put off: if a hint has waited for a whole tick, it wakes one worker, or the poller if none is
- * parked. If the limit is reached, workers that sleep in their handlers give up their places first (sleepers.ts). A pool of
- * one thread has no monitor.
+ * parked. If the limit is reached, workers that sleep in their handlers give up their places first (sleepers.ts). It also
+ * keeps the time: the coarse clock, and what is due (timekeeper.ts). A pool of one thread has no monitor before its first
+ * timeout.
  *
- * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that.
+ * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that, or the
+ * earliest timeout.
  */
 import { Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
@@ -26,24 +28,41 @@ export function waitedThroughTick(before: Sight, now: Sight): boolean {
   return ((before.tail - now.head) | 0) > 0 || (before.overflowed && now.overflowed);
 }
 
+/** The time as the monitor keeps it. */
+export type MonitorTime = {
+  /** Does what is due. True if that has made work for the pool. At each tick, and when a rest is over. */
+  run(): boolean;
+  /** The monitor is about to rest: how long it may, in milliseconds. 0: something has come to be looked at. */
+  rest(): number;
+};
+const TIMELESS: MonitorTime = { run: () => false, rest: () => FOREVER };
+
 export class Monitor {
   readonly #dispatcher: Dispatcher;
   readonly #memory: DispatcherMemory;
   /** Called when hints wait, nobody is parked and the limit has room: more threads would help. */
   readonly #onShort: () => void;
   readonly #watch: Watch;
+  readonly #time: MonitorTime;
   #unattended = 0;
 
-  constructor(dispatcher: Dispatcher, onShort: () => void, watch: Watch = blindWatch) {
+  constructor(
+    dispatcher: Dispatcher,
+    onShort: () => void,
+    watch: Watch = blindWatch,
+    time: MonitorTime = TIMELESS,
+  ) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#onShort = onShort;
     this.#watch = watch;
+    this.#time = time;
   }
 
   /** Runs until the pool is stopped. */
   run(): void {
     const { port } = this.#memory;
+    port.store(Word.MONITOR, MonitorState.AWAKE);
     // The monitor before this one may have died between taking a bit away and asking for a look.
     this.#dispatcher.limit.askForReview();
     let before = this.#look();
@@ -51,6 +70,7 @@ export class Monitor {
     while (!this.#isStopping) {
       port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
       port.add(Word.TICK, 1);
+      this.#time.run();
       const now = this.#look();
       this.#watch.tick(this.#dispatcher.runnable.bits);
       if (waitedThroughTick(before, now)) this.wakeOne();
@@ -105,12 +125,16 @@ export class Monitor {
     return runnable.bits === 0 && pollerWaits && this.#memory.port.load(Word.SEARCHER) === 0;
   }
 
-  /** Sleeps until somebody starts the monitor, unless there is something to see after all. */
+  /** Sleeps until somebody starts the monitor or a timeout makes work, unless there is something to see after all. */
   rest(): void {
     const { port } = this.#memory;
-    port.store(Word.MONITOR, MonitorState.ASLEEP);
-    // Look again: who came before the store has started nobody. wait() re-reads the word.
-    if (this.#isQuiet && !this.#isStopping) port.wait(Word.MONITOR, MonitorState.ASLEEP, FOREVER);
+    do {
+      port.store(Word.MONITOR, MonitorState.ASLEEP);
+      // Look again: who came before the store has started nobody. wait() re-reads the word.
+      if (!this.#isQuiet || this.#isStopping) break;
+      const restMs = this.#time.rest();
+      if (restMs > 0 && port.wait(Word.MONITOR, MonitorState.ASLEEP, restMs) !== 'timed-out') break;
+    } while (!this.#time.run());
     port.store(Word.MONITOR, MonitorState.AWAKE);
   }
 

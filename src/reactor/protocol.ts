@@ -49,5 +49,7 @@ export type FromWorker =
   | { readonly type: 'starved'; readonly fd: number; readonly errno: number }
   /** Hints wait, nobody is parked, and the limit has room. */
   | { readonly type: 'short' }
+  /** Something has a timeout, and there is no monitor yet. */
+  | { readonly type: 'timed' }
   /** A handler asks for the pool's end. */
   | { readonly type: 'close'; readonly timeoutMs: number | undefined };

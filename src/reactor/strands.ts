@@ -8,6 +8,7 @@ import { Config, Counter, Owner } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
+import { NO_LIMITS } from '../slots/timeouts.ts';
 import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
@@ -149,6 +150,25 @@ export class Strands {
     if (this.#memory.slots.request(index, generation, Flag.USER) === Outcome.PUSH) this.#pushLater(index);
   }
 
+  /** A time of this slot has come forward: has the monitor look at it. Any thread, after it stored the time. */
+  schedule(index: number): void {
+    this.#memory.timeouts.mark(index);
+    if (this.#dispatcher.monitored) this.#dispatcher.startMonitor();
+    else this.onTimed();
+  }
+
+  /** Sets or lifts the deadline of a slot, which may have had no times so far. Its owner. */
+  setDeadline(index: number, afterMs: number | undefined): void {
+    const { records, timeouts } = this.#memory;
+    if ((records.config(index) & Trait.TIMED) === 0) {
+      if (afterMs === undefined) return;
+      timeouts.begin(index, NO_LIMITS);
+      records.setTimed(index);
+    }
+    timeouts.setDeadline(index, afterMs);
+    this.schedule(index);
+  }
+
   /** ACTIVE -> CLOSING: no handler but `close` runs after this. */
   beginEnd(index: number): boolean {
     return this.#memory.slots.close(index, this.#memory.me);
@@ -190,6 +210,9 @@ export class Strands {
     slots.free(index, me);
     if (last) this.onLast();
   }
+
+  /** Something has a time, and the pool has no monitor. Set by whoever can start it. */
+  onTimed: () => void = () => {};
 
   /** The last registration has ended. Set by whoever must know. */
   onLast: () => void = () => {};

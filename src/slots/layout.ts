@@ -2,8 +2,8 @@
  * All shared bytes of a pool, in one Int32Array over one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16
  * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
  *
- *     line 0        config: written once before any worker starts, then only read (concurrency: by the app)
- *     line 1..12    one hot word each (a line each, so that two of them never share a cache line)
+ *     line 0        config: written once before any worker starts, then only read (concurrency, monitored: by the app)
+ *     line 1..15    one hot word each (a line each, so that two of them never share a cache line)
  *     line 16..     32 worker lines (parking word, stamp, descriptors), one line a worker
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
@@ -12,18 +12,20 @@
  *                   events, posted items)
  *     then          the places in groups: 4 words a slot, touched for members of groups only; slots/groups.ts
  *     then          the overflow: one bit a hint, those of the slots and of the poll
+ *     then          the times: half a line a slot, touched only by slots that have timeouts
+ *     then          the marks of slots whose times have changed: one bit a slot, and one bit for each 32 of those
  *
  * A slot (16 words = 64 bytes):
  *
  *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
- *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1 }   registrar; owner: own, stream
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3 }   registrar; owner: own, stream, times
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *        members     of a group: its first member + 1;  5 count of its members   owner
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
  *      7 census      whether it is counted: 0 out, 1 moving, 2 in             owner, through slots/census.ts
- *      8 deadline                                                           reserved
+ *      8 activity    CLOCK at its last activity, if it has an idle timeout   owner, plain; monitor reads
  *      9 group       { generation:12, source + 1:20 } of its group, 0 none  owner
  *     10 parent      an accepted connection: its listener's generation      registrar
  *        connect     of one that connects: when its time is over, or the errno that it has failed with   registrar
@@ -35,13 +37,22 @@
  *        user        of any other: { 0 : 1, generation : 7, claimed : 1, value : 23 }           any poster, by CAS; slots/user.ts
  *        inbox       of a group: a user word whose value is a slot that has joined, + 1   any joiner, by CAS
  *
+ * A slot's times (8 words = 32 bytes; slots/timeouts.ts). Milliseconds and stamps of the pool's clock:
+ *
+ *      0 idle, 1 read, 2 write: how long they may last, 0 for ever; of a timer: 0 is its period     registrar
+ *      3 readDue, 4 writeDue: when the message, the output must have moved on; 0 while neither waits   owner
+ *      5 due         the deadline, 0 none; of a timer: its next expiry, by CAS      owner; of a timer: any thread
+ *      6 judged      the activity since which the idle time is over            monitor, before it asks for the turn
+ *
  * Plain (non-atomic) access is made only by the owner of an ACTIVE or CLOSING slot; the CAS of claim and finish
- * order it before and after.
+ * order it before and after. The monitor reads times plainly too: what it sees is a guess that the owner checks, and who
+ * brings a time forward marks the slot after it.
  */
 
+import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -100,6 +111,13 @@ export const Word = {
   BUFFER_LOCK: 176,
   /** In which order members of groups became ready. */
   GROUP_CLOCK: 192,
+  /** Whether slots are marked as having new times. */
+  MARKED: 224,
+  /** The coarse clock, a stamp: written by the monitor at each tick, read by every turn that pushes an idle timeout ahead. */
+  CLOCK: 240,
+  /** When the clock began, in nanoseconds of the machine's monotonic clock: 64 bits, never changed. */
+  ORIGIN_LO: 241,
+  ORIGIN_HI: 242,
 } as const;
 
 const WORKERS = 16 * LINE;
@@ -174,6 +192,7 @@ export const SlotWord = {
   MEMBER_COUNT: 5,
   REASON: 6,
   CENSUS: 7,
+  ACTIVITY: 8,
   GROUP: 9,
   PARENT_GENERATION: 10,
   CONNECT: 10,
@@ -196,6 +215,19 @@ export const MemberWord = {
   TICKET: 3,
 } as const;
 const MEMBER_WORDS = 4;
+/** Words of a slot's times. */
+export const TimeWord = {
+  IDLE_MS: 0,
+  READ_MS: 1,
+  WRITE_MS: 2,
+  READ_DUE: 3,
+  WRITE_DUE: 4,
+  DUE: 5,
+  JUDGED: 6,
+  /** Of a timer, in the place of IDLE_MS. */
+  PERIOD_MS: 0,
+} as const;
+const TIME_WORDS = 8;
 
 /** Where everything is, for a pool of this size. */
 export class Layout {
@@ -208,6 +240,8 @@ export class Layout {
   readonly #members: number;
   readonly overflow: number;
   readonly overflowWords: number;
+  readonly times: number;
+  readonly marks: number;
   /** Words in all. */
   readonly length: number;
 
@@ -219,7 +253,9 @@ export class Layout {
     this.#members = this.slots + this.slotCount * LINE;
     this.overflow = this.#members + this.slotCount * MEMBER_WORDS;
     this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
-    this.length = this.overflow + this.overflowWords;
+    this.times = Math.ceil((this.overflow + this.overflowWords) / LINE) * LINE;
+    this.marks = this.times + this.slotCount * TIME_WORDS;
+    this.length = this.marks + markWords(this.slotCount);
   }
 
   /** Indexes from this on are no slots: their hints stand for the poll. */
@@ -237,6 +273,11 @@ export class Layout {
 
   member(index: number): number {
     return this.#members + index * MEMBER_WORDS;
+  }
+
+  /** First of a slot's times. */
+  timesOf(index: number): number {
+    return this.times + index * TIME_WORDS;
   }
 
   worker(id: number): number {

@@ -7,10 +7,12 @@ import { AtomicsPort } from '../sync/port.ts';
 import { Ring } from '../sync/ring.ts';
 import { Buffers } from './buffers.ts';
 import { Census } from './census.ts';
+import { beginClock } from './clock.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
 import { GroupTable } from './groups.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
+import { Timeouts } from './timeouts.ts';
 import { UserWords } from './user.ts';
 
 /** What a thread needs to attach: two SharedArrayBuffers. */
@@ -30,6 +32,7 @@ export class PoolMemory {
   readonly users: UserWords;
   readonly groups: GroupTable;
   readonly census: Census;
+  readonly timeouts: Timeouts;
   readonly data: Buffers;
   /** Slot owner id of this thread, and its counter block. */
   readonly me: number;
@@ -52,6 +55,7 @@ export class PoolMemory {
     this.users = new UserWords(this.port, layout);
     this.groups = new GroupTable(this.port, layout, this.slots);
     this.census = new Census(this.port, layout, this.records);
+    this.timeouts = new Timeouts(this.port, layout);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
     this.me = me;
     this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));
@@ -102,6 +106,7 @@ export function createMemory(
   words[Config.RING_CAPACITY] = ringCapacity;
   for (const [at, value] of config) words[at] = value;
   words.fill(NO_EVENT, layout.batch, layout.ring);
+  beginClock(words);
   const memory = new PoolMemory(buffers, layout, me, counterBlock);
   memory.ring.initialize();
   return memory;

@@ -7,8 +7,8 @@ import { type Layout, SlotWord } from './layout.ts';
 import { emptyUserWord, type Merge } from './user.ts';
 import { WORD_GENERATION_MASK } from './word.ts';
 
-/** What a slot stands for. EVENT, ITEM and GROUP have no descriptor; an ITEM is delivered once and then over. */
-export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2, EVENT: 3, ITEM: 4, GROUP: 5 } as const;
+/** What a slot stands for. From EVENT on they have no descriptor; an ITEM is delivered once and then over. */
+export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2, EVENT: 3, ITEM: 4, TIMER: 5, GROUP: 6 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** Flags of the config word, above { handler : 12, kind : 3 }. */
@@ -27,6 +27,12 @@ export const Trait = {
   TRANSIENT: 0x80000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
+  /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */
+  TIMED: 0x800000,
+  /** It has an idle timeout, which each activity pushes ahead. */
+  IDLE: 0x1000000,
+  /** It has a read or write timeout. */
+  PACED: 0x2000000,
 } as const;
 
 /** How what is posted to a slot is merged: two bits above the traits. */
@@ -138,6 +144,11 @@ export class SlotRecords {
 
   config(index: number): number {
     return this.#words[this.#layout.slot(index) + SlotWord.CONFIG] ?? 0;
+  }
+
+  /** Says that a slot has times from now on. The owner. */
+  setTimed(index: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.CONFIG] = this.config(index) | Trait.TIMED;
   }
 
   /** The number is another file's by now, or nobody's: the end must not close it. The owner. */

@@ -6,6 +6,7 @@ import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { Kind, Trait } from '../slots/record.ts';
 import { Ready } from '../slots/word.ts';
+import { resolveLimits } from './limits.ts';
 import type { Application } from './registrar.ts';
 import { type EventName, parseEvents } from './registration.ts';
 
@@ -28,6 +29,14 @@ export type AddOptions = {
   readonly allowHalfOpen?: boolean;
   /** The group that it joins. */
   readonly group?: Group | GroupId;
+  /** Timeout 'idle': nothing was delivered, and no output taken by the kernel, for this long. Milliseconds, 1 to 2^30. */
+  readonly idleTimeoutMs?: number;
+  /** Connections: timeout 'read', a message has begun and has not been taken wholly within this time. */
+  readonly readTimeoutMs?: number;
+  /** Connections: timeout 'write', output waits and the kernel took none of it for this long. */
+  readonly writeTimeoutMs?: number;
+  /** Timeout 'deadline': this long after the registration, whatever happens. */
+  readonly deadlineMs?: number;
 };
 
 const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
@@ -40,6 +49,10 @@ const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
   nonBlocking: true,
   allowHalfOpen: true,
   group: true,
+  idleTimeoutMs: true,
+  readTimeoutMs: true,
+  writeTimeoutMs: true,
+  deadlineMs: true,
 };
 
 const COOKIE_LIMIT = 2n ** 64n;
@@ -48,9 +61,11 @@ const COOKIE_LIMIT = 2n ** 64n;
 export function resolveAdd(options: AddOptions, entries: readonly HandlerEntry[]): Application {
   checkNames(options, ADD_NAMES);
   const handler = findHandler(options.handler, entries);
+  const kind = entries[handler]?.kind ?? Kind.RAW;
   return {
     handler,
-    kind: entries[handler]?.kind ?? Kind.RAW,
+    kind,
+    limits: resolveLimits(options, kind),
     events: options.events === undefined ? Ready.IN : parseEvents(options.events),
     cookie: checkCookie(options.cookie),
     traits:

@@ -2,10 +2,10 @@
 import { makeError, show } from '../errors.ts';
 import { MAX_DETAIL } from '../slots/record.ts';
 
-/** @throws ERR_WAKEONE_INVALID_ARGUMENT unless it is an integer from 0 to `most` */
-export function checkInteger(name: string, value: unknown, most: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most) return value;
-  throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', name, `an integer from 0 to ${most}`, show(value));
+/** @throws ERR_WAKEONE_INVALID_ARGUMENT unless it is an integer from `least` to `most` */
+export function checkInteger(name: string, value: unknown, most: number, least = 0): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', name, `an integer from ${least} to ${most}`, show(value));
 }
 
 /** An application's number that comes with a teardown: what a slot's reason has room for. @throws ERR_WAKEONE_INVALID_ARGUMENT */

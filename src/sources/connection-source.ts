@@ -1,8 +1,8 @@
 /**
  * Turns of connections: which handler runs when.
  *
- *     claim ─▶ forced? ─▶ flush output ─▶ read, data … (until exhausted or the budget is spent) ─▶ end ─▶ drain ─▶ conclude
- *                 └──────────────────────────── close ◀── failure, end of both sides, destroy ◀──────────────────────┘
+ *     claim ─▶ forced? ─▶ flush output ─▶ read, data … (until exhausted or the budget is spent) ─▶ end ─▶ drain ─▶ timeout ─▶ conclude
+ *                 └──────────────────────────── close ◀── failure, end of both sides, destroy ◀─────────────────────────────────┘
  *
  * A handler that returns a promise suspends the turn: the slot stays active here, the input moves to the shared buffers,
  * and when the promise settles the turn is concluded; whatever is still ready brings the next one.
@@ -14,7 +14,7 @@ import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
-import { ConnectionTurn } from './connection-turn.ts';
+import { ConnectionTurn, Mark } from './connection-turn.ts';
 import { progressOf } from './connecting.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
@@ -58,6 +58,9 @@ export class ConnectionSource implements Source {
   turn(index: number, claimed: number): void {
     enterTurn(this.#context, index);
     const turn = this.#begin(index, claimed);
+    if ((flagsOf(claimed) & (Flag.TIMER | Flag.CONTROL)) !== 0) turn.marks = Mark.TIMES;
+    // What has arrived ends a silence, though the kernel was not asked yet: a process may have been stopped.
+    if ((flagsOf(claimed) & Flag.TIMER) !== 0) turn.bits |= Ready.IN;
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       const reason = this.#context.memory.records.reason(index);
       const idle = turn.has(Phase.CONNECTING) && !turn.hasOutput;
@@ -198,7 +201,22 @@ export class ConnectionSource implements Source {
       const mayWrite = (turn.bits & Ready.HUP) === 0 && !turn.has(Phase.ENDING);
       if (this.#healthy(turn) && mayWrite && this.#invoke(turn, 'drain')) return;
     }
+    if ((turn.marks & Mark.TIMES) !== 0 && this.#healthy(turn) && this.#timedOut(turn)) return;
     this.#conclude(turn);
+  }
+
+  /**
+   * Looks whether a timeout is over, last of all: what this turn has brought may have moved it on. True if its handler is
+   * async. Without a handler the connection ends.
+   */
+  #timedOut(turn: Turn): boolean {
+    if ((turn.config & Trait.TIMED) === 0) return false;
+    turn.keepTimes();
+    const kind = this.#context.memory.timeouts.expire(turn.index, turn.config);
+    if (kind === undefined) return false;
+    if (this.#handlersOf(turn).timeout !== undefined) return this.#invoke(turn, 'timeout', kind);
+    turn.closing = { type: 'timeout', kind };
+    return false;
   }
 
   #mayRead(turn: Turn): boolean {
@@ -238,7 +256,9 @@ export class ConnectionSource implements Source {
     const outWanted = turn.hasOutput || turn.has(Phase.ABOVE_MARK) ? Ready.OUT : 0;
     const inWanted = turn.reading ? Ready.IN | Ready.RDHUP | Ready.HUP : 0;
     const { index, bits } = turn;
-    const silent = this.#silenced(turn) || this.#isQuiet(turn);
+    const silenced = this.#silenced(turn);
+    const silent = silenced || this.#isQuiet(turn);
+    if ((turn.config & Trait.TIMED) !== 0) this.#keepTimes(turn, silenced);
     const { joining } = turn;
     this.#release(turn);
     // If that group has ended meanwhile, it stays alone.
@@ -255,6 +275,12 @@ export class ConnectionSource implements Source {
    */
   #isQuiet(turn: Turn): boolean {
     return (turn.config & Trait.EDGE) === 0 && (turn.bits & Ready.HUP) !== 0 && !turn.reading;
+  }
+
+  /** A timeout that comes while nothing may be delivered is found again by the turn that ends the silence. */
+  #keepTimes(turn: Turn, silenced: boolean): void {
+    turn.keepTimes();
+    if ((turn.marks & Mark.TIMES) !== 0 && !silenced) this.#context.strands.schedule(turn.index);
   }
 
   #isLingering(turn: Turn): boolean {
@@ -359,8 +385,9 @@ export class ConnectionSource implements Source {
   }
 
   /** Calls a handler. True if it is async: then the turn goes on in #resume. */
-  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason | number): boolean {
+  #invoke(turn: Turn, method: Method, argument?: Error | CloseReason | number | string): boolean {
     turn.handle ??= new Connection(turn);
+    if (method !== 'timeout') turn.marks |= Mark.ACTIVE;
     let result: unknown;
     let isAsync: boolean;
     try {

@@ -17,6 +17,17 @@ import type { CloseReason } from './reason.ts';
 /** Anything that says that more than a drained socket may be behind a short read: see DESIGN on exhausted reads. */
 const MORE_THAN_DATA = Ready.PRI | Ready.RDHUP | Ready.HUP | Ready.ERR;
 
+/** What a turn has done, for its timeouts. */
+export const Mark = {
+  /** Somebody was heard of: the idle timeout is pushed ahead. */
+  ACTIVE: 1,
+  /** The handler has taken input; the kernel has taken output. */
+  CONSUMED: 2,
+  SENT: 4,
+  /** The slot's times are to be looked at. */
+  TIMES: 8,
+} as const;
+
 export class ConnectionTurn {
   readonly context: WorkerContext;
   index = 0;
@@ -24,6 +35,8 @@ export class ConnectionTurn {
   config = 0;
   bits = 0;
   phase = 0;
+  /** Of Mark. */
+  marks = 0;
   /** What ends the connection after the handler, if anything. */
   closing: CloseReason | undefined;
   /** What went wrong: a failed system call, or what a handler threw. */
@@ -53,6 +66,7 @@ export class ConnectionTurn {
     this.config = records.config(index);
     this.bits = readyOf(claimed);
     this.phase = records.phase(index);
+    this.marks = 0;
     this.closing = undefined;
     this.failure = undefined;
     this.ended = false;
@@ -143,6 +157,7 @@ export class ConnectionTurn {
 
   /** Drops the first `count` bytes of the unread input. */
   consume(count: number): void {
+    if (count > 0) this.marks |= Mark.CONSUMED;
     if (this.#block === 0) this.#freshStart += Math.min(count, this.#freshEnd - this.#freshStart);
     else this.#setInput(this.context.memory.data.consume(this.#lendInput(), count));
   }
@@ -217,9 +232,32 @@ export class ConnectionTurn {
       const length = data.lengthOf(this.#output);
       const sent = this.#sendFrom(this.context.dataAddress + data.offsetOf(this.#output), length);
       if (this.failure !== undefined) return;
+      if (sent > 0) this.marks |= Mark.ACTIVE | Mark.SENT;
       if (sent > 0) this.#setOutput(data.consume(this.#lendOutput(), sent));
       if (sent < length) return;
     }
+  }
+
+  /** Keeps the timeouts up to what the turn has done so far. */
+  keepTimes(): void {
+    const { timeouts } = this.context.memory;
+    if ((this.marks & Mark.ACTIVE) !== 0 && (this.config & Trait.IDLE) !== 0) timeouts.touch(this.index);
+    if ((this.config & Trait.PACED) === 0) return;
+    const begun = timeouts.pace(this.index, {
+      reading: this.reading,
+      rest: this.inputLength > 0,
+      consumed: (this.marks & Mark.CONSUMED) !== 0,
+      waits: this.hasOutput,
+      sent: (this.marks & Mark.SENT) !== 0,
+    });
+    this.marks &= ~(Mark.CONSUMED | Mark.SENT);
+    if (begun) this.marks |= Mark.TIMES;
+  }
+
+  /** Sets or lifts the deadline. */
+  setDeadline(afterMs: number | undefined): void {
+    this.context.strands.setDeadline(this.index, afterMs);
+    this.config = this.context.memory.records.config(this.index);
   }
 
   fail(syscall: string, errno: number): void {

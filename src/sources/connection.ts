@@ -7,6 +7,7 @@ import { checkDetail, checkInteger } from './arguments.ts';
 import type { ConnectionTurn } from './connection-turn.ts';
 import { Group, groupById, type GroupId, openGroup } from './group.ts';
 import type { CloseReason } from './reason.ts';
+import { checkDelay } from './limits.ts';
 import { Registration } from './registration.ts';
 
 /** The kernel's limit for TCP_KEEPIDLE, in seconds. */
@@ -132,6 +133,16 @@ export class Connection {
     const turn = this.#use('resume()');
     turn.phase &= ~Phase.PAUSED;
     turn.hold(false);
+  }
+
+  /**
+   * Sets the connection's deadline to `afterMs` from now, in place of the one that it has; undefined lifts it. Activity does
+   * not move it: a message, a reply, the whole connection must be over by then, or `timeout` is called with 'deadline'.
+   * @param afterMs milliseconds, an integer from 1 to 2^30
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  deadline(afterMs: number | undefined): void {
+    this.#use('deadline()').setDeadline(afterMs === undefined ? undefined : checkDelay('afterMs', afterMs));
   }
 
   /**

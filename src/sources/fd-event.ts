@@ -1,9 +1,11 @@
 /** A delivery of a bare descriptor as its handler sees it. */
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
+import type { TimeoutKind } from '../slots/timeouts.ts';
 import { Ready } from '../slots/word.ts';
 import { checkDetail } from './arguments.ts';
 import { READ_BYTES, type WorkerContext } from './context.ts';
+import { checkDelay } from './limits.ts';
 import type { CloseReason } from './reason.ts';
 import { Registration } from './registration.ts';
 
@@ -19,6 +21,8 @@ export type Delivery = {
   readonly reason: CloseReason | undefined;
   /** What was posted, 0 for nothing. */
   readonly value: number;
+  /** The timeout that is over. */
+  readonly timeout: TimeoutKind | undefined;
   /** Directions that are not exhausted: delivered again in edge mode. */
   left: number;
   /** The handler asked for the end. */
@@ -81,10 +85,30 @@ export class FdEvent {
 
   /**
    * What was posted: the merged value of a user event, 1 for each post that is counted, the bits of
-   * `registration.trigger()`, the number given to `pool.post()`. 0 if this delivery has another cause.
+   * `registration.trigger()`, the number given to `pool.post()`, the periods of a timer that have passed since its last
+   * delivery. 0 if this delivery has another cause.
    */
   get value(): number {
     return this.#use('value').value;
+  }
+
+  /**
+   * The timeout that is over, undefined if this delivery has another cause: 'idle' (nothing was delivered for that long) or
+   * 'deadline'. The registration goes on, and the idle timeout begins again, unless the handler ends it.
+   */
+  get timeout(): TimeoutKind | undefined {
+    return this.#use('timeout').timeout;
+  }
+
+  /**
+   * Sets the registration's deadline to `afterMs` from now, in place of the one that it has; undefined lifts it. Activity
+   * does not move it.
+   * @param afterMs milliseconds, an integer from 1 to 2^30
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  deadline(afterMs: number | undefined): void {
+    const { context, fd } = this.#use('deadline()');
+    context.strands.setDeadline(fd, afterMs === undefined ? undefined : checkDelay('afterMs', afterMs));
   }
 
   /** The user's 64 bits that came with `pool.add`. */

@@ -1,6 +1,6 @@
 /**
- * Turns of what is served by a function: bare descriptors, user events, posted items. One handler call a delivery, and for
- * descriptors and user events one more for the last.
+ * Turns of what is served by a function: bare descriptors, user events, posted items, timers. One handler call a delivery,
+ * and for descriptors and user events one more for the last.
  */
 import type { Source } from '../reactor/source.ts';
 import { Counter } from '../slots/layout.ts';
@@ -15,7 +15,8 @@ import {
   mergeOf,
   Trait,
 } from '../slots/record.ts';
-import { Merge } from '../slots/user.ts';
+import type { TimeoutKind } from '../slots/timeouts.ts';
+import { MAX_USER_VALUE, Merge } from '../slots/user.ts';
 import { Flag, FLAGS_NONE, flagsOf, READY_NONE, Ready, readyOf } from '../slots/word.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
 import { type Delivery, FdEvent } from './fd-event.ts';
@@ -30,6 +31,8 @@ const CONDITIONS = Ready.ERR | Ready.HUP | Ready.RDHUP;
 const TURN_MS = 1;
 /** Whether to look at the clock after so many units: at once for slow handlers, seldom for fast ones. */
 const isLook = (unit: number): boolean => (unit & (unit < 16 ? unit - 1 : 15)) === 0;
+/** What has a turn look at the times of its slot: the monitor found one over, or a silence has ended. */
+const LOOK_AT_TIME = Flag.TIMER | Flag.CONTROL;
 
 export class FdSource implements Source {
   readonly #context: WorkerContext;
@@ -44,6 +47,10 @@ export class FdSource implements Source {
     const kind = kindOf(memory.records.config(index));
     if (kind === Kind.ITEM) {
       this.#item(index, claimed);
+      return;
+    }
+    if (kind === Kind.TIMER) {
+      this.#timer(index, claimed);
       return;
     }
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
@@ -61,11 +68,14 @@ export class FdSource implements Source {
     const asked = bits & (events | CONDITIONS);
     const silent = isSilent(mailbox);
     const value = silent || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
-    if (silent || (asked === 0 && value === 0)) {
+    // A timeout that comes while nothing may be delivered is found again by the turn that ends the silence.
+    const looksAtTime = (config & Trait.TIMED) !== 0 && !silent && (flagsOf(claimed) & LOOK_AT_TIME) !== 0;
+    const timeout = looksAtTime ? this.#timeout(index, asked !== 0 || value !== 0) : undefined;
+    if (silent || (asked === 0 && value === 0 && timeout === undefined)) {
       this.#finish(index, edge ? bits : READY_NONE, events, silent);
       return;
     }
-    const delivery = this.#deliveryOf(index, asked, events, undefined, value);
+    const delivery = this.#deliveryOf(index, asked, events, undefined, value, timeout);
     delivery.left = bits & ~CONDITIONS;
     if (value !== 0 && mergeOf(config) === Merge.COUNT) {
       this.#units(index, delivery);
@@ -102,14 +112,15 @@ export class FdSource implements Source {
 
   #conclude(delivery: Delivery): void {
     const { fd } = delivery;
+    const { records, timeouts } = this.#context.memory;
+    if ((records.config(fd) & Trait.IDLE) !== 0) timeouts.touch(fd);
     if (delivery.value !== 0) this.#settle(fd, delivery.generation);
     if (delivery.teardown !== undefined) {
-      const { records } = this.#context.memory;
       records.giveReason(fd, delivery.generation, Cause.TEARDOWN, delivery.teardown);
       this.#last(fd, reasonFrom(records.reason(fd)));
       return;
     }
-    const mailbox = this.#context.memory.records.mailbox(fd);
+    const mailbox = records.mailbox(fd);
     this.#finish(fd, delivery.left, eventsOf(mailbox), isSilent(mailbox));
   }
 
@@ -147,6 +158,67 @@ export class FdSource implements Source {
     });
   }
 
+  /**
+   * A turn of a timer. Its end is silent: who cancels it knows, and a pool that ends has no use for it. If a worker has died
+   * in the only delivery, nothing is left to deliver.
+   */
+  #timer(index: number, claimed: number): void {
+    const { records, users, slots } = this.#context.memory;
+    if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
+      this.#over(index);
+      return;
+    }
+    const silent = isSilent(records.mailbox(index));
+    const count = silent ? 0 : this.#takePeriods(index, slots.generation(index));
+    if (count === 0) {
+      this.#goOn(index, silent);
+      return;
+    }
+    const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, undefined, count);
+    const event = new FdEvent(delivery);
+    this.#call(event, delivery, () => {
+      FdEvent.revoke(event);
+      users.settle(index);
+      if (delivery.teardown === undefined) this.#goOn(index, isSilent(records.mailbox(index)));
+      else this.#over(index);
+    });
+  }
+
+  /** Takes the periods that are over, marked as a post is: if this worker dies with them, that is told. */
+  #takePeriods(index: number, generation: number): number {
+    const { timeouts, users } = this.#context.memory;
+    for (;;) {
+      const { due, count } = timeouts.timerPeriods(index);
+      if (count === 0) return 0;
+      users.post(index, generation, Merge.LAST, Math.min(count, MAX_USER_VALUE));
+      users.take(index, false);
+      if (timeouts.takePeriods(index, due, count)) return count;
+      // It was reset meanwhile.
+      users.settle(index);
+    }
+  }
+
+  /** After a turn of a timer: it waits for its next expiry, or has had its only one. */
+  #goOn(index: number, silent: boolean): void {
+    if (this.#context.memory.timeouts.endTimer(index)) {
+      this.#over(index);
+      return;
+    }
+    if (!silent) this.#context.strands.schedule(index);
+    this.#finish(index, READY_NONE, READY_NONE, silent);
+  }
+
+  /** The timeout of a descriptor that is over. The monitor is to look again, whatever comes of it. */
+  #timeout(index: number, active: boolean): TimeoutKind | undefined {
+    const { records, timeouts } = this.#context.memory;
+    const config = records.config(index);
+    // What is delivered in this turn ends the silence.
+    if (active && (config & Trait.IDLE) !== 0) timeouts.touch(index);
+    const timeout = timeouts.expire(index, config);
+    this.#context.strands.schedule(index);
+    return timeout;
+  }
+
   #over(index: number): void {
     leaveTurn(this.#context, index);
     if (this.#context.strands.beginEnd(index)) this.#context.strands.end(index, false);
@@ -171,12 +243,25 @@ export class FdSource implements Source {
     events: number,
     reason: CloseReason | undefined,
     value: number,
+    timeout?: TimeoutKind,
   ): Delivery {
     const context = this.#context;
     const { slots, records } = context.memory;
     const generation = slots.generation(fd);
     const config = records.config(fd);
-    return { context, fd, generation, config, bits, events, reason, value, left: 0, teardown: undefined };
+    return {
+      context,
+      fd,
+      generation,
+      config,
+      bits,
+      events,
+      reason,
+      value,
+      timeout,
+      left: 0,
+      teardown: undefined,
+    };
   }
 
   #finish(index: number, leftover: number, events: number, silent: boolean): void {

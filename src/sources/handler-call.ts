@@ -1,4 +1,5 @@
 /** Calling a connection's handlers. */
+import type { TimeoutKind } from '../slots/timeouts.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionHandlers } from './handlers.ts';
 import type { CloseReason } from './reason.ts';
@@ -22,6 +23,8 @@ export function callHandler(
       return handlers.drain === undefined ? ABSENT : handlers.drain(connection);
     case 'trigger':
       return handlers.trigger === undefined ? ABSENT : handlers.trigger(connection, argument as number);
+    case 'timeout':
+      return handlers.timeout === undefined ? ABSENT : handlers.timeout(connection, argument as TimeoutKind);
     case 'end':
       return handlers.end === undefined ? ABSENT : handlers.end(connection);
     case 'error':

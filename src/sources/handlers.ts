@@ -2,6 +2,7 @@
 import { makeError, show } from '../errors.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { Kind, MAX_HANDLERS } from '../slots/record.ts';
+import type { TimeoutKind } from '../slots/timeouts.ts';
 import type { Connection } from './connection.ts';
 import type { FdEvent } from './fd-event.ts';
 import type { CloseReason } from './reason.ts';
@@ -10,8 +11,8 @@ type Result = void | Promise<void>;
 
 /**
  * Handlers of a connection. At most one of them runs at a time for one connection, in one worker; the next may run in
- * another worker. In one turn the order is: trigger, data, end, drain; `close` is the last of all and runs exactly once for each
- * connection whose `open` ran, and for each that `connect()` began.
+ * another worker. In one turn the order is: trigger, data, end, drain, timeout; `close` is the last of all and runs exactly once
+ * for each connection whose `open` ran, and for each that `connect()` began.
  */
 export type ConnectionHandlers = {
   /** The connection was accepted (or added), or what `connect()` began is there. */
@@ -20,6 +21,11 @@ export type ConnectionHandlers = {
   data?(connection: Connection): Result;
   /** `registration.trigger(bits)` was called, by any thread: the bits of all calls since the last delivery. */
   trigger?(connection: Connection, bits: number): Result;
+  /**
+   * A timeout is over. The connection goes on, and the same timeout begins again (a deadline does not), unless the handler
+   * ends it. Without this handler the connection ends with the reason `{ type: 'timeout', kind }`.
+   */
+  timeout?(connection: Connection, kind: TimeoutKind): Result;
   /** All output has been handed to the kernel after `write()` had returned false. */
   drain?(connection: Connection): Result;
   /** The peer will send no more. Without `allowHalfOpen` our side is ended after this handler. */
@@ -50,7 +56,7 @@ export type HandlerModule<H extends Record<string, Handler> = Record<string, Han
   readonly [MARK]: true;
 };
 
-const CONNECTION_METHODS = new Set(['open', 'trigger', 'data', 'drain', 'end', 'error', 'close']);
+const CONNECTION_METHODS = new Set(['open', 'trigger', 'data', 'drain', 'timeout', 'end', 'error', 'close']);
 
 /**
  * Declares the handlers of a module; make the result its default export. Any thread.

@@ -4,6 +4,9 @@ import { SystemError } from '../errors.ts';
 import type { Native, SocketAddress } from '../native/index.ts';
 import type { Group, GroupId } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
+import { Kind } from '../slots/record.ts';
+import type { Limits } from '../slots/timeouts.ts';
+import { resolveLimits, type TimeoutOptions } from './limits.ts';
 
 export type ListenOptions = {
   /** TCP port; 0 lets the kernel choose. */
@@ -26,9 +29,20 @@ export type ListenOptions = {
   readonly ipv6Only?: boolean;
   /** Its connections join this group. */
   readonly group?: Group | GroupId;
+  /** Of each connection: timeout 'idle' when nothing was received, taken by the kernel or triggered for this long. Milliseconds, 1 to 2^30. */
+  readonly idleTimeoutMs?: number;
+  /** Of each connection: timeout 'read' when a message has begun and has not been taken wholly within this time. */
+  readonly readTimeoutMs?: number;
+  /** Of each connection: timeout 'write' when output waits and the kernel took none of it for this long. */
+  readonly writeTimeoutMs?: number;
+  /** Of each connection: timeout 'deadline' this long after it was accepted, whatever happens. */
+  readonly deadlineMs?: number;
 };
 
-export type ResolvedListenOptions = Required<Omit<ListenOptions, 'port' | 'host' | 'path' | 'group'>> & {
+export type ResolvedListenOptions = Required<
+  Omit<ListenOptions, 'port' | 'host' | 'path' | 'group' | keyof TimeoutOptions>
+> & {
+  readonly limits: Limits;
   readonly host: string | undefined;
   readonly port: number;
   readonly path: string | undefined;
@@ -45,6 +59,10 @@ const LISTEN_NAMES: Readonly<Record<keyof ListenOptions, true>> = {
   mode: true,
   ipv6Only: true,
   group: true,
+  idleTimeoutMs: true,
+  readTimeoutMs: true,
+  writeTimeoutMs: true,
+  deadlineMs: true,
 };
 
 /** Checks the options of listen(). @throws ERR_WAKEONE_INVALID_OPTION */
@@ -69,6 +87,7 @@ export function resolveListenOptions(options: ListenOptions): ResolvedListenOpti
     allowHalfOpen: flag('allowHalfOpen', options.allowHalfOpen, false),
     mode: choice('mode', options.mode, ['edge', 'oneshot'], 'edge'),
     ipv6Only: flag('ipv6Only', options.ipv6Only, false),
+    limits: resolveLimits(options, Kind.LISTENER),
   };
 }
 

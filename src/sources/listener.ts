@@ -116,6 +116,7 @@ export class ListenerSource implements Source {
     const config = memory.records.config(listener);
     const group = memory.records.cookieHigh(listener);
     const inherited = config & (Trait.EDGE | Trait.HALF_OPEN | Trait.NOT_TCP);
+    const limits = (config & Trait.TIMED) === 0 ? undefined : memory.timeouts.template(listener);
     const index = registrar.adopt(fd, {
       handler: handlerOf(config),
       kind: Kind.CONNECTION,
@@ -124,6 +125,7 @@ export class ListenerSource implements Source {
       cookie: 0n,
       listener: { index: listener, generation },
       group,
+      limits,
     });
     if (index < 0) {
       this.#tell(listener, index);

@@ -1,4 +1,5 @@
 /** Why a registration ended, as its last handler is told. */
+import type { TimeoutKind } from '../slots/timeouts.ts';
 import { Cause, causeOf, detailOf } from '../slots/record.ts';
 
 export type CloseReason =
@@ -10,6 +11,8 @@ export type CloseReason =
   | { readonly type: 'teardown'; readonly detail: number }
   /** The connection failed or a handler threw. */
   | { readonly type: 'error'; readonly error: Error }
+  /** A timeout was over, and the connection has no `timeout` handler. */
+  | { readonly type: 'timeout'; readonly kind: TimeoutKind }
   /** More input was left unread than `maxInput`, or buffer memory ran out. */
   | { readonly type: 'input-overflow' }
   /** More output was unsent than `maxOutput`, or buffer memory ran out. */

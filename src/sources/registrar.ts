@@ -7,7 +7,8 @@ import type { Strands } from '../reactor/strands.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { SlotWord } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
-import { Cause, type Kind, packConfig } from '../slots/record.ts';
+import { Cause, Kind, packConfig, Trait } from '../slots/record.ts';
+import { type Limits, traitsOf } from '../slots/timeouts.ts';
 import { Flag, State } from '../slots/word.ts';
 
 /** How long a registrar waits for the last steps of a slot's end. A worker that dies in them leaves them to the supervisor. */
@@ -24,6 +25,10 @@ export type Application = {
   /** What the kernel is asked for first, if not for `events`. */
   readonly first?: number;
   readonly listener?: { readonly index: number; readonly generation: number };
+  /** Of a listener: those of its connections. */
+  readonly limits?: Limits | undefined;
+  /** Of a timer. */
+  readonly timer?: { readonly afterMs: number; readonly periodMs: number };
 };
 
 export class Registrar {
@@ -106,7 +111,8 @@ export class Registrar {
     const { slots, records, census } = this.#memory;
     const { handler, kind, traits, events, cookie, listener, group = NO_GROUP, first = events } = application;
     const generation = slots.generation(fd);
-    records.begin(fd, generation, packConfig(handler, kind, traits), events, cookie);
+    const timed = this.#beginTimes(fd, application);
+    records.begin(fd, generation, packConfig(handler, kind, traits | timed), events, cookie);
     if (census.enter(fd, listener)) this.onFirst();
     const result = this.#strands.arm(fd, generation, first);
     if (result < 0) {
@@ -125,7 +131,22 @@ export class Registrar {
       records.giveReason(fd, generation, cause, 0);
       slots.request(fd, generation, Flag.FORCED);
     }
+    if (timed !== 0 && kind !== Kind.LISTENER) this.#strands.schedule(fd);
     return result;
+  }
+
+  /** Fills the slot's times, if it is to have some; returns the traits that say so. */
+  #beginTimes(index: number, { kind, limits, timer }: Application): number {
+    const { timeouts } = this.#memory;
+    if (timer !== undefined) {
+      timeouts.beginTimer(index, timer.afterMs, timer.periodMs);
+      return Trait.TIMED;
+    }
+    const traits = limits === undefined ? 0 : traitsOf(limits);
+    if (limits === undefined || traits === 0) return 0;
+    if (kind === Kind.LISTENER) timeouts.beginTemplate(index, limits);
+    else timeouts.begin(index, limits);
+    return traits;
   }
 
   /** The first registration of an empty pool. Set by whoever must know. */

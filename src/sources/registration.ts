@@ -108,8 +108,9 @@ export class Registration {
   trigger(bits: number): void {
     const value = checkPosted('bits', bits);
     const { users, records } = this.#memory;
-    if (this.active && kindOf(records.config(this.fd)) === Kind.LISTENER)
-      throw makeError('ERR_WAKEONE_HANDLER_KIND', 'listener', 'a registration with a handler of its own');
+    const kind = kindOf(records.config(this.fd));
+    if (this.active && (kind === Kind.LISTENER || kind === Kind.TIMER))
+      throw makeError('ERR_WAKEONE_HANDLER_KIND', 'trigger()', 'a registration with a handler for it');
     if (!this.active || users.post(this.fd, this.generation, Merge.OR, value) !== Posted.DONE)
       throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
     this.#strands.posted(this.fd, this.generation);

@@ -16,6 +16,7 @@ import {
 import { End, Reactor } from '../reactor/reactor.ts';
 import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
+import { Timekeeper } from '../reactor/timekeeper.ts';
 import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
@@ -76,6 +77,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     send({ type: 'registrations' });
   };
   strands.onLast = tell;
+  strands.onTimed = () => send({ type: 'timed' });
   registrar.onFirst = tell;
   const pending = new PendingHandlers(memory, task.worker, memory.config(Config.GRACE_MS), (count) => {
     loop.pendingHandlers = count;
@@ -130,8 +132,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const end = await new Promise<End>((resolve) => {
     const hooks = { onAttention: () => pending.attend(), onEnd: resolve };
     const functions = new FdSource(context);
-    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM; then GROUP.
-    const members = [functions, connections, listeners, functions, functions];
+    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM, TIMER; then GROUP.
+    const members = [functions, connections, listeners, functions, functions, functions];
     const groups = new GroupSource(context, connections, members);
     context.groups = groups;
     const sources = [...members, groups];
@@ -175,7 +177,7 @@ export function runMonitor(task: MonitorTask): void {
   };
   const dispatcher = new Dispatcher(memory, openNative());
   noteLoaded(task);
-  new Monitor(dispatcher, short, new Sleepers(memory)).run();
+  new Monitor(dispatcher, short, new Sleepers(memory), new Timekeeper(dispatcher)).run();
   task.port.close();
 }
 

@@ -179,15 +179,7 @@ export function userEventBy(memory: PoolMemory, strands: Strands, key: string | 
     if (found === undefined) throw makeError('ERR_WAKEONE_UNKNOWN_EVENT', show(key));
     return new UserEvent(memory, strands, found.source, found.generation);
   }
-  const { maxFds, slotCount } = memory.layout;
-  const isId =
-    typeof key === 'object' &&
-    key !== null &&
-    Number.isInteger(key.generation) &&
-    Number.isInteger(key.source) &&
-    key.source >= maxFds &&
-    key.source < slotCount;
-  if (!isId)
+  if (!isSourceId(memory, key))
     throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'event', 'the name or id of a user event', show(key));
   return new UserEvent(memory, strands, key.source, key.generation);
 }
@@ -228,7 +220,15 @@ export function findFunction(name: unknown, entries: readonly HandlerEntry[]): n
   throw makeError('ERR_WAKEONE_HANDLER_KIND', String(name), 'a handler that is a function');
 }
 
-function exhausted({ layout }: PoolMemory): Error {
+/** Whether this is what names a source without a descriptor. */
+export function isSourceId({ layout }: PoolMemory, id: unknown): id is UserEventId {
+  if (typeof id !== 'object' || id === null) return false;
+  const { source, generation } = id as Partial<UserEventId>;
+  if (!Number.isInteger(generation) || !Number.isInteger(source)) return false;
+  return source !== undefined && source >= layout.maxFds && source < layout.slotCount;
+}
+
+export function exhausted({ layout }: PoolMemory): Error {
   return makeError('ERR_WAKEONE_SOURCES_EXHAUSTED', `${layout.slotCount - layout.maxFds}`);
 }
 

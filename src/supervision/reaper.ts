@@ -27,8 +27,8 @@ const RETRY_MS = 1;
  * What goes on when a worker dies in its turn. A listener has no handler that could have done it: the connection that it was
  * opening ends. Of posts only those are lost that the dead one had taken.
  */
-const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM, Kind.GROUP]);
-const POSTED: ReadonlySet<number> = new Set([Kind.EVENT, Kind.ITEM]);
+const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM, Kind.TIMER, Kind.GROUP]);
+const POSTED: ReadonlySet<number> = new Set([Kind.EVENT, Kind.ITEM, Kind.TIMER]);
 
 /**
  * Puts right what `worker` left. `alive` is the bitmap of the workers that live. Returns the handlers of posts that it had
@@ -43,6 +43,8 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   const mutex = new Mutex(memory.port, Word.BUFFER_LOCK);
   if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
   const lost = reapSlots(dispatcher, native, dead);
+  // It may have died before it told the monitor of a timeout.
+  memory.timeouts.markAll();
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);

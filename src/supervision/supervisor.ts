@@ -8,7 +8,8 @@ import type { Native } from '../native/index.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry, LoadingTask, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { textOf, unpackThrown } from '../reactor/thrown.ts';
-import { RetireState, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { Config, RetireState, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { stampAt } from '../slots/clock.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import type { Descriptors } from './descriptors.ts';
 import { reap } from './reaper.ts';
@@ -68,7 +69,7 @@ export class Supervisor {
     this.#descriptors = descriptors;
     this.#options = options;
     this.#events = events;
-    this.#threads = new Threads(options.maxThreads + Number(options.monitored));
+    this.#threads = new Threads(options.maxThreads + 1);
     this.#tasks = new Tasks(this.#threads);
     this.#retirement = new Retirement(dispatcher, options, this.#alive);
   }
@@ -205,14 +206,27 @@ export class Supervisor {
     });
   }
 
+  /** Sees to it that there is a monitor. A pool of one thread has none before its first timeout. */
+  monitor(): void {
+    const { words } = this.#memory;
+    if (this.#stopping || words[Config.MONITORED] !== 0) return;
+    words[Config.MONITORED] = 1;
+    this.#startMonitor();
+  }
+
   #startMonitor(): void {
-    const { buffers } = this.#memory;
+    const { buffers, timeouts } = this.#memory;
+    // Until it runs nobody keeps the clock: a worker that reads it now must not be days behind.
+    timeouts.setCoarse(stampAt(timeouts.clock.now()));
     const data = (port: MessagePort): Omit<MonitorTask, keyof LoadingTask> => ({ buffers, port });
     this.#tasks.start(MONITOR_FILE, data, this.#events.onMessage, (error) => {
       // Without it a wake-up that was put off would never be made good.
       if (error === undefined || this.#stopping) return;
       setTimeout(() => {
-        if (!this.#stopping) this.#startMonitor();
+        if (this.#stopping) return;
+        // What the dead one knew of timeouts is gone.
+        this.#memory.timeouts.markAll();
+        this.#startMonitor();
       }, LAST_BACKOFF_MS / 10).unref();
     });
   }

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import * as L from '../../src/slots/layout.ts';
+import { markWords } from '../../src/sync/marks.ts';
 
 const LINE_BYTES = 64;
 const layout = new L.Layout(1000, 2048);
@@ -19,11 +20,13 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
   ['slots', of.slot(0), of.slot(of.maxFds)],
   ['places in groups', of.member(0), of.member(of.maxFds)],
   ['overflow', of.overflow, of.overflow + of.overflowWords],
+  ['times', of.timesOf(0), of.timesOf(of.maxFds)],
+  ['marks', of.marks, of.marks + markWords(of.maxFds)],
 ];
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(4);
+    expect(L.LAYOUT_VERSION).toBe(5);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -34,6 +37,7 @@ describe('the layout', () => {
       COOKIE_HI: 5,
       REASON: 6,
       CENSUS: 7,
+      ACTIVITY: 8,
       GROUP: 9,
       PARENT_GENERATION: 10,
       LINK: 11,
@@ -54,10 +58,12 @@ describe('the layout', () => {
       ['ring', 2880],
       ['slots', 4928],
       ['places in groups', 20_928],
+      // A bit for each hint, from 0 to the last of the poll.
       ['overflow', 24_928],
+      ['times', 24_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
+      ['marks', 24_960 + 1000 * 8],
     ]);
-    // A bit for each hint, from 0 to the last of the poll.
-    expect(layout.length).toBe(24_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 32));
+    expect(layout.length).toBe(32_960 + 32 + 1);
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -79,9 +85,9 @@ describe('the layout', () => {
       expect(at % L.LINE).toBe(0);
   });
 
-  test('costs 64 bytes a slot, its place in a group, and a bit', () => {
-    const more = new L.Layout(layout.maxFds + 32, layout.ringCapacity);
-    expect(more.byteLength - layout.byteLength).toBe(32 * (LINE_BYTES + 16) + 4);
+  test('costs 64 bytes a slot, 16 more in a group, 32 more if it has timeouts, and two bits', () => {
+    const more = new L.Layout(layout.maxFds + 512, layout.ringCapacity);
+    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + 16 + LINE_BYTES / 2) + 2 * 64 + 4);
   });
 
   test('is read back from the words that describe it', () => {
@@ -100,6 +106,7 @@ describe('words that several threads change', () => {
       ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
       ['MONITOR', 'TICK'],
+      ['CLOCK', 'ORIGIN_LO', 'ORIGIN_HI'],
       ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],
     ];
     const entries = Object.entries(L.Word);

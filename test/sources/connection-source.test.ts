@@ -1,7 +1,11 @@
-/** Which handler of a connection runs when, over the fake kernel: what real sockets bring about too seldom. */
+/**
+ * Which handler of a connection runs when, over the fake kernel: what real sockets bring about too seldom.
+ * Scenarios 51, 52.
+ */
 import { beforeEach, expect, test } from 'vitest';
 import { Phase, Trait } from '../../src/slots/record.ts';
-import { Ready, State } from '../../src/slots/word.ts';
+import { NO_LIMITS } from '../../src/slots/timeouts.ts';
+import { Flag, Ready, State } from '../../src/slots/word.ts';
 import { ConnectionSource } from '../../src/sources/connection-source.ts';
 import type { ConnectionHandlers } from '../../src/sources/handlers.ts';
 import { Registration } from '../../src/sources/registration.ts';
@@ -113,4 +117,84 @@ test('a thenable that settles at once leaves nothing pending', async () => {
   run({ data: (connection) => (connection.consume(), thenable) }, 0, Ready.IN);
   await new Promise((resolve) => setImmediate(resolve));
   expect(pool.memory.slots.state(fd)).toBe(State.ARMED);
+});
+
+/** A connection with an idle timeout that the monitor has found over, and asked for. */
+function silent(handlers: ConnectionHandlers): ConnectionSource {
+  pool.registrar.register(fd, { ...connectionFd, limits: { ...NO_LIMITS, idleMs: 1 } });
+  pool.memory.records.setPhase(fd, Phase.OPENED);
+  pool.strands.finish(fd, 0, Ready.IN, false);
+  const { timeouts, slots } = pool.memory;
+  // As the monitor does, which has moved on the clock first.
+  timeouts.setCoarse(timeouts.activity(fd) + 10);
+  timeouts.judge(fd, timeouts.activity(fd));
+  slots.request(fd, 0, Flag.TIMER);
+  return new ConnectionSource(contextOf(pool, [handlers]).context);
+}
+
+const timed: ConnectionHandlers = {
+  ...noting,
+  timeout: (_, kind) => {
+    calls.push(`timeout ${kind}`);
+  },
+};
+
+test('a silence that is over is told once', () => {
+  rest(silent(timed));
+  expect(calls).toEqual(['timeout idle']);
+  expect(pool.memory.slots.state(fd)).toBe(State.ARMED);
+  // The turn has the monitor look again.
+  expect(pool.memory.timeouts.marks.isEmpty).toBe(false);
+});
+
+test('without a handler for it a connection ends', () => {
+  const reasons: unknown[] = [];
+  rest(silent({ close: (_, reason) => void reasons.push(reason) }));
+  expect(reasons).toEqual([{ type: 'timeout', kind: 'idle' }]);
+  expect(pool.memory.slots.state(fd)).toBe(State.FREE);
+});
+
+test('data that the kernel has ends a silence, though it has not been reported (51)', () => {
+  const region = pool.native.memory(3);
+  const source = silent(timed);
+  pool.native.write(peer, region.address, 3);
+  rest(source);
+  expect(calls).toEqual(['data 3']);
+});
+
+test('data in a turn that was asked for by a timeout, and is async: no timeout follows for that silence (51)', async () => {
+  const region = pool.native.memory(1);
+  const source = silent({ ...timed, data: (connection) => Promise.resolve(connection.consume()) });
+  pool.native.write(peer, region.address, 1);
+  pool.memory.slots.deliver(fd, 0, Ready.IN);
+  rest(source);
+  await new Promise((resolve) => setImmediate(resolve));
+  pool.memory.slots.request(fd, 0, Flag.TIMER);
+  rest(source);
+  expect(calls).toEqual([]);
+  expect(pool.memory.slots.state(fd)).toBe(State.ARMED);
+});
+
+test('a timeout that was pushed ahead before its turn is none (52)', () => {
+  const source = silent(timed);
+  // As a turn before this one would have.
+  pool.memory.timeouts.touch(fd);
+  rest(source);
+  expect(calls).toEqual([]);
+  expect(pool.memory.timeouts.marks.isEmpty).toBe(false);
+});
+
+test('a timeout of a disabled connection waits until it is enabled', () => {
+  const source = silent(timed);
+  const { memory, strands } = pool.member(1);
+  const registration = new Registration(memory, strands, fd, 0);
+  pool.memory.timeouts.marks.take(() => {});
+  registration.disable();
+  rest(source);
+  expect(calls).toEqual([]);
+  // The monitor would find it over again and again.
+  expect(pool.memory.timeouts.marks.isEmpty).toBe(true);
+  registration.enable();
+  rest(source);
+  expect(calls).toEqual(['timeout idle']);
 });
