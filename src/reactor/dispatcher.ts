@@ -128,15 +128,17 @@ export class Dispatcher<
   /** The wake rule. Any thread, after its push. */
   wakeForWork(): void {
     const { port } = this.memory;
-    if (port.load(Word.SEARCHER) !== 0) return;
-    if (!this.limit.hasRoom) return;
-    if (this.lot.anyParked) {
+    for (;;) {
+      if (port.load(Word.SEARCHER) !== 0) return;
+      if (!this.limit.hasRoom) return;
+      if (!this.lot.anyParked) break;
       if (port.compareExchange(Word.SEARCHER, 0, SEARCHING) !== 0) return;
       if (this.lot.wakeNewest()) {
         this.memory.count(Counter.WAKES_SENT);
         return;
       }
       port.store(Word.SEARCHER, 0);
+      // All have left meanwhile. Who made room while SEARCHER was set has woken nobody: look again (D1).
     }
     // Nobody is parked. A poller that waits in the kernel has no other way to learn of the hint.
     this.kickPoller();
