@@ -5,7 +5,7 @@
  *
  * One group and two slots, which are members at the beginning if MEMBERS says so (bits). WORKERS workers take hints; two of `world`
  * make slots ready EVENTS times; handlers join the group JOINS times, leave it LEAVES times and use the other member PEERS
- * times; `app` adds ADDS times, removes REMOVES times, asks for the end of a slot FORCES times and of the group ENDS times; up
+ * times; APPS of `app` add ADDS times, remove REMOVES times; the end of a slot is asked for FORCES times, of the group ENDS times; up
  * to DEATHS workers vanish, at any step. A turn of the group runs BUDGET turns of members.
  *
  * Left out, and why:
@@ -65,6 +65,9 @@
 #endif
 #ifndef DEATHS
 #define DEATHS 0
+#endif
+#ifndef APPS
+#define APPS 1
 #endif
 #ifndef BUDGET
 #define BUDGET 1
@@ -658,7 +661,7 @@ end:
 
 #if ADDS || REMOVES || ENDS
 /* Group.add(), remove() and teardown(). */
-active proctype app() {
+active [APPS] proctype app() {
   bit must, refused, tookControl;
   byte m, t, h, j;
   begun;
