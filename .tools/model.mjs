@@ -28,13 +28,13 @@ const modes = {
   bitstate: { spin: [], gcc: ['-DSAFETY', '-DBITSTATE'], pan: ['-E', '-w32'] },
 };
 
-function caseOf([model, name, mode, definitions], kind) {
+function caseOf([model, name, mode, definitions], kind, isLarge = false) {
   const all = definitions.split(' ').filter((definition) => definition !== '');
   if (kind === 'mutant') all.push(`MUTANT_${name}`);
   if (kind === 'gap') all.push(name);
   // Of two values of one name the last counts.
   const values = new Map(all.map((definition) => [definition.split('=')[0], definition]));
-  return { model, name, mode, kind, definitions: [...values.values()] };
+  return { model, name, mode, kind, isLarge, definitions: [...values.values()] };
 }
 
 /** `endMs`: when it is asked to end and say what it knows; `limitMs`: when it is killed. */
@@ -62,13 +62,13 @@ function run(command, args, cwd, limitMs, endMs = limitMs) {
   });
 }
 
-async function search(folder, { model, mode, kind, definitions }, limitMs) {
+async function search(folder, { model, mode, isLarge, definitions }, limitMs) {
   const { spin, gcc, pan } = modes[mode];
   const given = [...definitions, ...spin].map((definition) => `-D${definition}`);
   const made = await run('spin', [...given, '-a', join(models, `${model}.pml`)], folder, limitMs);
   if (made.status !== 0 || /\bError\b/.test(made.output)) return { broken: `spin: ${made.output.trim()}` };
-  // A mutant fails at once: there the compiler is what takes time.
-  const level = kind === 'model' ? '-O1' : '-O0';
+  // What ends in seconds ends sooner if the compiler is not asked for much.
+  const level = isLarge ? '-O1' : '-O0';
   const flags = [level, '-w', `-DMEMLIM=${MEGABYTES}`, ...gcc];
   const compiled = await run('gcc', [...flags, '-o', 'pan', 'pan.c'], folder, limitMs);
   if (compiled.status !== 0) return { broken: `gcc: ${compiled.output.trim()}` };
@@ -87,7 +87,9 @@ async function search(folder, { model, mode, kind, definitions }, limitMs) {
     seconds: /elapsed time ([\d.]+)/.exec(output)?.[1] ?? '?',
     why,
     complete:
-      errors !== null && !late && !/Search not completed|Interrupted|search depth too small|out of memory/i.test(output),
+      errors !== null &&
+      !late &&
+      !/Search not completed|Interrupted|search depth too small|out of memory/i.test(output),
   };
 }
 
@@ -161,7 +163,7 @@ const started = performance.now();
 
 const all = [
   ...small.map((line) => caseOf(line, 'model')),
-  ...(isSmall ? [] : large.map((line) => caseOf(line, 'model'))),
+  ...(isSmall ? [] : large.map((line) => caseOf(line, 'model', true))),
   ...mutants.map((line) => caseOf(line, 'mutant')),
   ...gaps.map((line) => caseOf(line, 'gap')),
 ];
