@@ -9,6 +9,7 @@ import { Buffers } from './buffers.ts';
 import { Census } from './census.ts';
 import { beginClock } from './clock.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
+import { GroupTable } from './groups.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
@@ -29,6 +30,7 @@ export class PoolMemory {
   readonly slots: SlotTable;
   readonly records: SlotRecords;
   readonly users: UserWords;
+  readonly groups: GroupTable;
   readonly census: Census;
   readonly timeouts: Timeouts;
   readonly data: Buffers;
@@ -51,6 +53,7 @@ export class PoolMemory {
     this.slots = new SlotTable(this.port, layout);
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
+    this.groups = new GroupTable(this.port, layout, this.slots);
     this.census = new Census(this.port, layout, this.records);
     this.timeouts = new Timeouts(this.port, layout);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
@@ -67,6 +70,16 @@ export class PoolMemory {
     return this.words[at] ?? 0;
   }
 
+  /** What a wake-up costs who makes it, in milliseconds: a mean of the last ones, 0 before the first. */
+  get wakeCostMs(): number {
+    return (this.words[Word.WAKE_COST] ?? 0) / NS_PER_MS;
+  }
+
+  /** A new mean. Of two threads that come at once, one is lost. */
+  set wakeCostMs(ms: number) {
+    this.words[Word.WAKE_COST] = Math.ceil(ms * NS_PER_MS);
+  }
+
   /** Adds to a counter of this thread. A plain add: each block has one writer. */
   count(counter: Counter, by = 1): void {
     const at = this.#counterBase + counter;
@@ -79,6 +92,8 @@ export class PoolMemory {
     if (value > (this.#counters[at] ?? 0)) this.#counters[at] = value;
   }
 }
+
+const NS_PER_MS = 1e6;
 
 /** Index of a batch entry that is delivered, or was never there. */
 export const NO_EVENT = -1;

@@ -8,12 +8,14 @@
  * and when the promise settles the turn is concluded; whatever is still ready brings the next one.
  */
 import type { Source } from '../reactor/source.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { asError } from '../reactor/thrown.ts';
 import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn, Mark } from './connection-turn.ts';
+import { progressOf } from './connecting.ts';
 import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
 import type { ConnectionHandlers } from './handlers.ts';
@@ -33,7 +35,7 @@ const LINGERING = Phase.DRAINING | Phase.SHUT;
 type Method = keyof ConnectionHandlers;
 
 /** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
-class Turn extends ConnectionTurn {
+export class Turn extends ConnectionTurn {
   handle: Connection | undefined;
 }
 
@@ -61,26 +63,55 @@ export class ConnectionSource implements Source {
     if ((flagsOf(claimed) & Flag.TIMER) !== 0) turn.bits |= Ready.IN;
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       const reason = this.#context.memory.records.reason(index);
-      if (causeOf(reason) !== Cause.POOL_CLOSE) {
+      const idle = turn.has(Phase.CONNECTING) && !turn.hasOutput;
+      if (causeOf(reason) !== Cause.POOL_CLOSE || idle) {
         this.#close(turn, reasonFrom(reason));
         return;
       }
       // Draining: what has arrived is read and answered, then our side ends.
       turn.phase |= Phase.DRAINING;
       turn.bits |= Ready.IN;
+      if (turn.grouped) this.#awaitSilence(turn);
     }
+    if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return;
     if (!turn.has(Phase.OPENED)) {
       // What was posted before is delivered after `open`.
-      if ((flagsOf(claimed) & Flag.USER) !== 0) this.#context.strands.posted(index, turn.generation);
+      if (this.#context.memory.users.waiting(index) !== 0)
+        this.#context.strands.posted(index, turn.generation);
       this.#opened(turn);
       return;
     }
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
     if (asked) this.#heed(turn);
     if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
-    if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
+    if (asked && turn.grouped && turn.has(Phase.DRAINING)) this.#endIfSilent(turn);
+    else if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
     this.#proceed(turn);
+  }
+
+  /** Whether there is a connection now. If not, the turn is over: connecting goes on, or has failed. */
+  #connected(turn: Turn): boolean {
+    const { native, memory, strands, connecting } = this.#context;
+    const { index, generation } = turn;
+    const silent = this.#silenced(turn);
+    const progress = silent ? 0 : progressOf(native, memory, index);
+    if (progress > 0) {
+      turn.phase &= ~Phase.CONNECTING;
+      turn.bits |= turn.has(Phase.DRAINING) ? Ready.IN | Ready.OUT : Ready.OUT;
+      return true;
+    }
+    if (progress < 0) {
+      turn.fail('connect', progress);
+      this.#fail(turn);
+      return false;
+    }
+    // While it is silent the bits stay, and tell it when it is not any more.
+    const leftover = silent ? turn.bits : 0;
+    this.#release(turn);
+    strands.finish(index, leftover, Ready.OUT | GONE, silent);
+    connecting.watch(index, generation);
+    return false;
   }
 
   /** Calls `trigger` if something was posted. True if it is async. */
@@ -96,6 +127,32 @@ export class ConnectionSource implements Source {
   #heed(turn: Turn): void {
     const { records } = this.#context.memory;
     if (turn.has(Phase.PAUSED) && !isHeld(records.mailbox(turn.index))) turn.phase &= ~Phase.PAUSED;
+  }
+
+  /** A connection that the handler of another one uses; its slot was seized when it had this word. */
+  use(index: number, seized: number): Turn {
+    enterTurn(this.#context, index);
+    const turn = new Turn(this.#context);
+    turn.begin(index, seized);
+    turn.peer = true;
+    return turn;
+  }
+
+  handleOf(turn: Turn): Connection {
+    turn.handle ??= new Connection(turn);
+    return turn.handle;
+  }
+
+  /** Ends the use: what it has led to, as at the end of a turn. */
+  conclude(turn: Turn): void {
+    if (!turn.has(Phase.CONNECTING) || !this.#healthy(turn)) {
+      this.#conclude(turn);
+      return;
+    }
+    const { index, bits } = turn;
+    const silent = this.#silenced(turn);
+    this.#release(turn);
+    this.#context.strands.finish(index, bits, Ready.OUT | GONE, silent);
   }
 
   #begin(index: number, claimed: number): Turn {
@@ -121,7 +178,7 @@ export class ConnectionSource implements Source {
     }
     for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
       if (!turn.read()) break;
-      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING)) {
+      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING) && !turn.grouped) {
         // It came after the end of our side: nothing could be answered.
         turn.consume(turn.inputLength);
         turn.phase |= Phase.STIRRED;
@@ -202,7 +259,11 @@ export class ConnectionSource implements Source {
     const silenced = this.#silenced(turn);
     const silent = silenced || this.#isQuiet(turn);
     if ((turn.config & Trait.TIMED) !== 0) this.#keepTimes(turn, silenced);
+    const { joining } = turn;
     this.#release(turn);
+    // If that group has ended meanwhile, it stays alone.
+    if (joining !== NO_GROUP && this.#context.memory.groups.refOf(index) === NO_GROUP)
+      this.#context.strands.join(index, joining);
     // PRI is never wanted, but stays with an IN that is left: a read of the next turn may end at the urgent mark.
     const leftover = (bits & Ready.IN) === 0 ? bits & ~Ready.PRI : bits;
     this.#context.strands.finish(index, leftover, inWanted | outWanted | Ready.ERR, silent);
@@ -229,7 +290,7 @@ export class ConnectionSource implements Source {
   #endOurSide(turn: Turn): void {
     const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
     if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
-    if (turn.has(Phase.DRAINING) && (!turn.reading || (turn.bits & Ready.IN) === 0))
+    if (turn.has(Phase.DRAINING) && !turn.grouped && (!turn.reading || (turn.bits & Ready.IN) === 0))
       turn.phase |= Phase.ENDING;
     // Read out and hung up: nobody is there any more, whatever we still wanted to send.
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
@@ -241,8 +302,26 @@ export class ConnectionSource implements Source {
     } else if (!turn.has(Phase.SHUT)) {
       turn.phase |= Phase.SHUT;
       this.#context.native.shutdown(turn.index, 1);
-      if (draining) this.#linger(turn);
+      if (draining && turn.grouped) this.#awaitSilence(turn);
+      else if (draining) this.#linger(turn);
     }
+  }
+
+  /**
+   * In a group, what comes may be an answer that another connection waits for. So the pool's close ends our side when
+   * nothing has been read and nothing written for a while, and the connection when the peer is silent after that.
+   */
+  #endIfSilent(turn: Turn): void {
+    const busy = turn.has(Phase.STIRRED | Phase.PAUSED) || turn.hasOutput || turn.inputLength > 0;
+    if (busy) this.#awaitSilence(turn);
+    else if (turn.has(Phase.ENDING)) turn.closing = { type: 'pool-closed' };
+    else turn.phase |= Phase.ENDING;
+  }
+
+  #awaitSilence(turn: Turn): void {
+    const { index, generation } = turn;
+    turn.phase &= ~Phase.STIRRED;
+    setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
   }
 
   /**
@@ -284,7 +363,7 @@ export class ConnectionSource implements Source {
     turn.closing = reason;
     if (!this.#context.strands.beginEnd(turn.index)) return;
     turn.ended = true;
-    if (turn.has(Phase.OPENED) && this.#invoke(turn, 'close', reason)) return;
+    if (turn.has(Phase.OPENED | Phase.CONNECTING) && this.#invoke(turn, 'close', reason)) return;
     this.#closed(turn);
   }
 
