@@ -27,11 +27,8 @@
  * GIVE_BEFORE_ENLIST, who joins gives the slot away before it is in the inbox. END_UNSEEN, a turn of the group ends without a
  * look at who waits. CLOSE_BLIND, the group ends whoever has joined meanwhile. NO_TICKETS, the first of the list comes first.
  * NO_REBUILD, a dead owner's list is used as it is. NO_CONTROL, the reaper does not ask for a new list. NO_PUSH_AGAIN, it does
- * not push queued slots. FORGET_LATE, it gives the group away before a member that was ending names none.
- *
- * GAP_QUEUE: the members that wait are looked up once for several turns. One that was used as a peer, and was taken out of the
- * group by that, may be among them still: its turn is run by this group's owner, whatever group it has joined meanwhile. The
- * other cases look again whether it is a member, and hold.
+ * not push queued slots. FORGET_LATE, it gives the group away before a member that was ending names none. STALE_QUEUE, a
+ * member that waited when that was looked up has its turn, though it was used as a peer and taken out of the group meanwhile.
  */
 #ifndef WORKERS
 #define WORKERS 2
@@ -419,7 +416,7 @@ next:
        :: atomic { first == NONE -> goto last }
        :: atomic { first != NONE -> m = first; first = second; second = NONE }
        fi;
-#ifndef GAP_QUEUE
+#ifndef MUTANT_STALE_QUEUE
        if
        :: atomic { ref[m] != NAMED -> m = NONE; goto next }
        :: ref[m] == NAMED
