@@ -21,6 +21,7 @@ import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
+import { packPolicy } from './reactor/wake-policy.ts';
 import { Config, MAIN_COUNTERS, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
@@ -102,7 +103,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.WAKE_FD, this.#descriptors.wake],
       [Config.STOP_FD, this.#descriptors.stop],
       [Config.SAFETY_TIMEOUT_MS, options.safetyTimeoutMs],
-      [Config.WAKE_AT_HINTS, options.wakeAtHints],
+      [Config.WAKE_POLICY, packPolicy(options.wakeAtHints, options.wakeRulesOff)],
       [Config.GRACE_MS, options.graceMs],
       [Config.MONITORED, Number(monitored)],
       [Config.HIGH_WATER_MARK, options.highWaterMark],

@@ -21,6 +21,7 @@ import { Overflow } from '../sync/overflow.ts';
 import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
 import { Limit } from './limit.ts';
+import { costAfter, hasRule } from './wake-policy.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
 
@@ -40,6 +41,8 @@ export type DispatcherMemory = Pick<
   'layout' | 'ring' | 'me' | 'config' | 'count' | 'countHighest'
 > & {
   readonly port: Port;
+  /** The mean cost of a wake-up in milliseconds, 0 before the first. */
+  wakeCostMs: number;
 };
 
 export class Dispatcher<
@@ -54,12 +57,14 @@ export class Dispatcher<
   readonly overflow: Overflow;
   /** Hints from this on stand for "ask the kernel"; one of them is valid. */
   readonly #firstPollHint: number;
+  readonly #oneSearcher: boolean;
 
   constructor(memory: Memory, native: Kernel) {
     const { port, layout } = memory;
     this.memory = memory;
     this.native = native;
     this.#firstPollHint = layout.pollIndex + 1;
+    this.#oneSearcher = hasRule(memory.config(Config.WAKE_POLICY), 'oneSearcher');
     this.lot = new ParkingLot(
       port,
       {
@@ -129,11 +134,11 @@ export class Dispatcher<
   wakeForWork(): void {
     const { port } = this.memory;
     for (;;) {
-      if (port.load(Word.SEARCHER) !== 0) return;
+      if (this.#oneSearcher && port.load(Word.SEARCHER) !== 0) return;
       if (!this.limit.hasRoom) return;
       if (!this.lot.anyParked) break;
-      if (port.compareExchange(Word.SEARCHER, 0, SEARCHING) !== 0) return;
-      if (this.lot.wakeNewest()) {
+      if (port.exchange(Word.SEARCHER, SEARCHING) !== 0 && this.#oneSearcher) return;
+      if (this.#wakeNewest()) {
         this.memory.count(Counter.WAKES_SENT);
         return;
       }
@@ -142,6 +147,13 @@ export class Dispatcher<
     }
     // Nobody is parked. A poller that waits in the kernel has no other way to learn of the hint.
     this.kickPoller();
+  }
+
+  #wakeNewest(): boolean {
+    const began = performance.now();
+    const woken = this.lot.wakeNewest();
+    if (woken) this.memory.wakeCostMs = costAfter(this.memory.wakeCostMs, performance.now() - began);
+    return woken;
   }
 
   /** A woken worker has found something, or is about to sleep. Then it owes a look (D1). */

@@ -21,6 +21,7 @@ import { Poller } from './poller.ts';
 import { Presence } from './presence.ts';
 import type { Source } from './source.ts';
 import type { Strands } from './strands.ts';
+import { SAMPLE_EVERY } from './wake-policy.ts';
 
 /** How often, in handlers, a busy worker asks whether its event loop is due. */
 const PACE = 32;
@@ -143,7 +144,14 @@ export class Reactor {
       this.#strands.restore(index, claimed);
       return;
     }
-    this.#sources[kindOf(memory.records.config(index))]?.turn(index, claimed);
+    const source = this.#sources[kindOf(memory.records.config(index))];
+    if (this.#paced % SAMPLE_EVERY === 0) {
+      const began = performance.now();
+      source?.turn(index, claimed);
+      this.presence.noteTurn(performance.now() - began);
+    } else {
+      source?.turn(index, claimed);
+    }
     this.loop.noteUserCode();
   }
 
@@ -187,7 +195,8 @@ export class Reactor {
   /** Puts the poll hint back behind the hints of the batch, and shares the work if there is enough of it. */
   #delivered(pushed: number): void {
     this.#dispatcher.releasePoll();
-    if (pushed > 0) this.presence.share();
+    // It takes the first itself, and the poll hint is behind them.
+    if (pushed > 0) this.presence.share(2);
   }
 
   #park(): Wait {

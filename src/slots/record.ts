@@ -23,6 +23,8 @@ export const Trait = {
   HALF_OPEN: 0x40000,
   /** A raw handler must re-arm by itself. */
   MANUAL: 0x80000,
+  /** A group that ends with its last member. */
+  TRANSIENT: 0x4000000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
   /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */
@@ -31,8 +33,6 @@ export const Trait = {
   IDLE: 0x1000000,
   /** It has a read or write timeout. */
   PACED: 0x2000000,
-  /** A group that ends with its last member. */
-  TRANSIENT: 0x4000000,
 } as const;
 
 /** How what is posted to a slot is merged: two bits above the traits. */
