@@ -159,8 +159,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    const group = groupRef(this.#memory, this.#strands, options.group);
-    const application = { ...resolveAdd(options, this.#entries), group };
+    const resolved = resolveAdd(options, this.#entries);
+    const application = { ...resolved, group: groupRef(this.#memory, this.#strands, options.group) };
     const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
     this.#checkFd(fd);
     const result = this.#registrar.register(fd, application);
