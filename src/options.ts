@@ -108,8 +108,10 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
 
 function wakeRules(given: readonly WakeRule[] | undefined): readonly WakeRule[] {
   const isRule = (name: unknown): boolean => WAKE_RULES.includes(name as WakeRule);
-  if (given === undefined || (Array.isArray(given) && given.every(isRule))) return given ?? [];
-  throw invalid('wakeRulesOff', `an array with any of ${WAKE_RULES.join(', ')}`, given);
+  if (given === undefined) return [];
+  if (!Array.isArray(given) || !given.every(isRule))
+    throw invalid('wakeRulesOff', `an array with any of ${WAKE_RULES.join(', ')}`, given);
+  return [...(given as readonly WakeRule[])];
 }
 
 const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {

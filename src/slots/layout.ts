@@ -19,7 +19,7 @@
  *
  *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
- *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3 }   registrar; owner: own, stream, times
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3, transient:1 }   registrar; owner: own, stream, times
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *        members     of a group: its first member + 1;  5 count of its members   owner

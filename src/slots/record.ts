@@ -24,7 +24,7 @@ export const Trait = {
   /** A raw handler must re-arm by itself. */
   MANUAL: 0x80000,
   /** A group that ends with its last member. */
-  TRANSIENT: 0x80000,
+  TRANSIENT: 0x4000000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
   /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */

@@ -92,8 +92,8 @@ export type Adder = {
 /** Registers a descriptor. A thread that is no worker of the pool. @throws as `pool.add()`; then nothing has changed */
 export function addDescriptor(adder: Adder, fd: number, options: AddOptions): Registration {
   const { memory, strands, registrar, native } = adder;
-  const group = groupRef(memory, strands, options.group);
-  const application = { ...resolveAdd(options, adder.entries), group };
+  const resolved = resolveAdd(options, adder.entries);
+  const application = { ...resolved, group: groupRef(memory, strands, options.group) };
   const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
   checkFd(adder, fd);
   const result = registrar.register(fd, application);

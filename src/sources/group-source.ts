@@ -184,6 +184,8 @@ export class GroupSource implements Source, GroupTurns {
     }
     const index = run.queue.shift();
     if (index === undefined) return false;
+    // One that a handler has used as a peer and taken out may be in another group by now, whose owner runs its turns.
+    if (groups.refOf(index) !== run.ref) return true;
     const claimed = slots.claim(index, me);
     if (claimed === 0) return true;
     groups.setTicket(index);
