@@ -286,6 +286,8 @@ async function churn(rounds: number, end: (guest: Guest) => Promise<void>, exitA
       for (const at of [STARTED, POSTED, ITEMS_STARTED, ITEMS_POSTED, ADDS])
         sum[at] = (sum[at] ?? 0) + Atomics.load(words, at);
   }
+  // A Worker may have ended between an add and its teardown: that registration is whole, and stays.
+  for (const fd of fds) native.signal(fd);
   const least = { posts: sum[POSTED] ?? 0, items: sum[ITEMS_POSTED] ?? 0 };
   // What was in flight may have been posted or not.
   const most = { posts: sum[STARTED] ?? 0, items: sum[ITEMS_STARTED] ?? 0 };

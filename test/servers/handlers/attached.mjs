@@ -12,7 +12,10 @@ export default defineHandlers(
   {
     counts: (event) => void count(POSTS, event.value),
     item: (event) => void count(ITEMS, event.value),
-    quiet() {},
+    /** Ends when it is readable. */
+    quiet(event) {
+      if (event.readable) event.teardown();
+    },
     /** Each holds its worker until the gate opens. */
     held() {
       count(HELD);
