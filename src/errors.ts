@@ -35,6 +35,9 @@ export type ErrorCode =
   | 'ERR_WAKEONE_ENDED'
   | 'ERR_WAKEONE_OUTPUT_PENDING'
   | 'ERR_WAKEONE_NO_WORKER'
+  | 'ERR_WAKEONE_TICKET'
+  | 'ERR_WAKEONE_ATTACH_LIMIT'
+  | 'ERR_WAKEONE_DETACHED'
   | 'ERR_WAKEONE_WORKER_DIED'
   | 'ERR_WAKEONE_ABORTED'
   | 'ERR_WAKEONE_UNSUPPORTED';
@@ -119,6 +122,12 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
     (what) => `${what} is not possible while output is still unsent; wait for 'drain'`,
   ),
   ERR_WAKEONE_NO_WORKER: row('Error', (what) => `${what} must be called in a worker of a pool`),
+  ERR_WAKEONE_TICKET: row('Error', (why) => `The ticket cannot be used: ${why}`),
+  ERR_WAKEONE_ATTACH_LIMIT: row(
+    'Error',
+    (most) => `All ${most} places of attached Workers are taken; one is free again when its Worker has ended`,
+  ),
+  ERR_WAKEONE_DETACHED: row('Error', (what) => `${what} after detach(): this thread has left the pool`),
   ERR_WAKEONE_WORKER_DIED: row('Error', (id, why) => `Worker ${id} died: ${why}`),
   ERR_WAKEONE_ABORTED: row('Error', (what) => `${what} was aborted`),
   ERR_WAKEONE_UNSUPPORTED: row('Error', (what) => `wakeone needs Linux with epoll: ${what}`),

@@ -11,6 +11,7 @@ import { type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Cause, Kind, kindOf } from './slots/record.ts';
 import { Flag, State } from './slots/word.ts';
 import { Registration } from './sources/registration.ts';
+import type { Attachments } from './supervision/attachments.ts';
 import type { Supervisor } from './supervision/supervisor.ts';
 
 /** Beyond the handlers' grace time, what an orderly end may take before threads are terminated. */
@@ -20,16 +21,24 @@ export class PoolEnd {
   readonly #memory: PoolMemory;
   readonly #strands: Strands;
   readonly #supervisor: Supervisor;
+  readonly #attachments: Attachments;
   readonly #limitMs: number;
   readonly #empty = deferred();
   readonly #hurried = deferred();
   #destroying = false;
   #begun = false;
 
-  constructor(memory: PoolMemory, strands: Strands, supervisor: Supervisor, graceMs: number) {
+  constructor(
+    memory: PoolMemory,
+    strands: Strands,
+    supervisor: Supervisor,
+    attachments: Attachments,
+    graceMs: number,
+  ) {
     this.#memory = memory;
     this.#strands = strands;
     this.#supervisor = supervisor;
+    this.#attachments = attachments;
     this.#limitMs = graceMs + STOP_MS;
   }
 
@@ -43,6 +52,8 @@ export class PoolEnd {
     const { port } = this.#memory;
     // Publishes the phase; pairs with the load in registrar.ts: a slot is seen by this sweep, or its registrar sees the phase.
     if (this.#memory.phase === PoolPhase.OPEN) port.store(Word.PHASE, PoolPhase.DRAINING);
+    // What they are about to register is there before the sweep; and it is ended while there are workers to do it.
+    if (this.#attachments.anyInside) await this.#attachments.outside();
     if (timeoutMs > 0 && !this.#destroying) {
       this.#forceAll(Cause.POOL_CLOSE);
       if (!this.#isEmpty) await within(Promise.race([this.#empty.promise, this.#hurried.promise]), timeoutMs);

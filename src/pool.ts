@@ -1,7 +1,7 @@
 /** The pool: what the app's thread holds. */
 import { lookup } from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type Worker } from 'node:worker_threads';
 import { untilAborted } from './abort.ts';
 import { makeError, makeErrorFrom, SystemError } from './errors.ts';
 import { type Native, openNative } from './native/index.ts';
@@ -9,7 +9,6 @@ import { type PoolStats, snapshot } from './observe/snapshot.ts';
 import {
   checkNames,
   checkTimeout,
-  flag,
   integer,
   invalid,
   type PoolOptions,
@@ -18,15 +17,16 @@ import {
 } from './options.ts';
 import { PoolEnd } from './pool-end.ts';
 import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
+import { News, type Ticket } from './reactor/place.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
 import { packPolicy } from './reactor/wake-policy.ts';
-import { Config, MAIN_COUNTERS, Owner } from './slots/layout.ts';
+import { Config, countersOf, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
-import { Flag, Ready } from './slots/word.ts';
-import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
+import { Ready } from './slots/word.ts';
+import { addDescriptor, type AddOptions, addError, findHandler } from './sources/add.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { Connecting } from './sources/connecting.ts';
 import { type Group, type GroupOptions, groupRef, openGroup } from './sources/group.ts';
@@ -38,7 +38,7 @@ import {
   type ResolvedListenOptions,
 } from './sources/listen.ts';
 import { Registrar } from './sources/registrar.ts';
-import { checkNumber, Registration, registrationById, type RegistrationId } from './sources/registration.ts';
+import { Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import {
   findFunction,
   openUserEvent,
@@ -48,7 +48,8 @@ import {
 } from './sources/user-event.ts';
 import { Server } from './sources/server.ts';
 import { openTimer, type Timer, type TimerOptions } from './sources/timer.ts';
-import { checkNotReserved, Descriptors } from './supervision/descriptors.ts';
+import { Attachments } from './supervision/attachments.ts';
+import { Descriptors, reservedDescriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
 import { Supervisor } from './supervision/supervisor.ts';
 
@@ -84,6 +85,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #connecting: Connecting;
   readonly #descriptors: Descriptors;
   readonly #supervisor: Supervisor;
+  readonly #attachments: Attachments;
   readonly #ending: PoolEnd;
   readonly #servers = new Set<Server>();
   readonly #keepAlive = new MessageChannel();
@@ -113,7 +115,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     ]);
     const { maxFds, ringSize, bufferMemory } = options;
     try {
-      this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, MAIN_COUNTERS);
+      this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, countersOf(Owner.MAIN));
     } catch (error) {
       this.#descriptors.close();
       throw error;
@@ -139,7 +141,17 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         onClaimLost: (handler) => this.#claimLost(this.#entries[handler]?.name ?? ''),
       },
     );
-    this.#ending = new PoolEnd(this.#memory, this.#strands, this.#supervisor, options.graceMs);
+    this.#attachments = new Attachments(this.#memory.buffers, {
+      onExit: (owner) => this.#attachedExit(owner),
+      onNews: (news) => this.#hearAttached(news),
+    });
+    this.#ending = new PoolEnd(
+      this.#memory,
+      this.#strands,
+      this.#supervisor,
+      this.#attachments,
+      options.graceMs,
+    );
     this.#keepAlive.port1.on('message', () => {});
     this.#keepAlive.port1.unref();
     stopAtExit(this.#supervisor);
@@ -159,20 +171,18 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    const resolved = resolveAdd(options, this.#entries);
-    const application = { ...resolved, group: groupRef(this.#memory, this.#strands, options.group) };
-    const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
-    this.#checkFd(fd);
-    const result = this.#registrar.register(fd, application);
-    if (result < 0) throw addError(fd, result);
-    // Not before it is certain that the fd is ours to change; its first handler starts after finish() at the earliest.
-    if (nonBlocking) this.#native.setNonBlocking(fd);
-    const registration = new Registration(this.#memory, this.#strands, fd, this.#memory.slots.generation(fd));
-    const { events, kind } = application;
-    this.#strands.handOver(fd, events | Ready.ERR | Ready.HUP | Ready.RDHUP);
-    // A connection opens now, not at its first event.
-    if (kind === Kind.CONNECTION) this.#strands.request(fd, registration.generation, Flag.CONTROL);
-    return registration;
+    return addDescriptor(
+      {
+        memory: this.#memory,
+        strands: this.#strands,
+        registrar: this.#registrar,
+        native: this.#native,
+        entries: this.#entries,
+        reserved: reservedDescriptors(),
+      },
+      fd,
+      options,
+    );
   }
 
   /**
@@ -261,6 +271,17 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     return postItem(this.#memory, this.#strands, this.#registrar, number, value);
   }
 
+  /**
+   * Lets another Worker of the app join: makes a ticket for it, plain data, which it gives to `attach()`. Main thread. The
+   * Worker then posts and registers as this thread does. If it dies in the middle of that, this is put right. At most 29
+   * Workers at once. A Worker's last ticket is the one that counts. An attached Worker keeps neither pool nor process alive.
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_ATTACH_LIMIT, ERR_WAKEONE_POOL_CLOSED; then nothing has changed
+   */
+  attach(worker: Worker): Ticket {
+    this.#checkOpen('attach()');
+    return this.#attachments.issue(worker, this.#entries);
+  }
+
   /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
   registration(id: RegistrationId): Registration {
     return registrationById(this.#memory, this.#strands, id);
@@ -336,6 +357,9 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   async #end(timeoutMs: number): Promise<void> {
     this.#keepAlive.port1.ref();
     await this.#ending.run(timeoutMs);
+    // The phase keeps attached threads from the descriptors, from now on.
+    await this.#attachments.outside();
+    this.#attachments.end();
     forgetAtExit(this.#supervisor);
     for (const server of this.#servers) server.removePath();
     this.#descriptors.close();
@@ -379,6 +403,17 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.#registrationsChanged();
     if (this.listenerCount('workerExit') > 0) this.emit('workerExit', error);
     else warn(error.cause instanceof Error ? error.cause : error, 'WorkerExit', error.message);
+  }
+
+  /** What it had begun to register is ended or abandoned now, and what it had to tell is found out. */
+  #attachedExit(owner: number): void {
+    this.#supervisor.reapAttached(owner);
+    this.#hearAttached(News.REGISTRATIONS | (this.#memory.timeouts.marks.isEmpty ? 0 : News.TIMED));
+  }
+
+  #hearAttached(news: number): void {
+    if ((news & News.TIMED) !== 0) this.#supervisor.monitor();
+    this.#registrationsChanged();
   }
 
   #claimLost(handler: string): void {
@@ -426,12 +461,6 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   #checkOpen(what: string): void {
     if (!this.open) throw makeError('ERR_WAKEONE_POOL_CLOSED', what);
-  }
-
-  #checkFd(fd: unknown): asserts fd is number {
-    checkNumber(fd, this.#memory);
-    checkNotReserved(fd);
-    if (this.#native.statusFlags(fd) < 0) throw makeError('ERR_WAKEONE_BAD_FD', `${fd}`);
   }
 }
 

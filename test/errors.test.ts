@@ -5,11 +5,13 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'no
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createPool, ERROR_TABLE, type ErrorCode, type Pool, SystemError } from 'wakeone';
+import { Worker } from 'node:worker_threads';
+import { attach, createPool, ERROR_TABLE, type ErrorCode, type Pool, SystemError } from 'wakeone';
 import { registration, workerId } from 'wakeone/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeError, makeErrorFrom, show } from '../src/errors.ts';
 import { Epoll, EpollOp, Errno, openNative } from '../src/native/index.ts';
+import { MAX_ATTACHED } from '../src/slots/layout.ts';
 import { addError } from '../src/sources/add.ts';
 
 const source = fileURLToPath(new URL('../src', import.meta.url));
@@ -61,6 +63,28 @@ function withFd<T>(act: (fd: number) => T): T {
     return act(fd);
   } finally {
     native.close(fd);
+  }
+}
+
+/** Runs `act` with Workers, which detach themselves before they post. */
+async function withWorkers<T>(
+  count: number,
+  act: (workers: readonly Worker[], answer: () => Promise<object>) => T,
+): Promise<Awaited<T>> {
+  const script = `
+    const { parentPort } = require('node:worker_threads');
+    parentPort.once('message', async (ticket) => {
+      const { attach } = await import('wakeone');
+      const pool = attach(ticket);
+      pool.detach();
+      try { pool.post('raw', 1) } catch ({ code, message }) { parentPort.postMessage({ code, message }) }
+    });`;
+  const workers = Array.from({ length: count }, () => new Worker(script, { eval: true }));
+  const answer = async (): Promise<object> => ((await once(workers[0] as Worker, 'message')) as [object])[0];
+  try {
+    return await act(workers, answer);
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
   }
 }
 
@@ -181,6 +205,15 @@ const ways: Record<ErrorCode, () => unknown> = {
   ERR_WAKEONE_ENDED: () => misuse('ended', 'handlerError'),
   ERR_WAKEONE_OUTPUT_PENDING: () => misuse('outputPending', 'handlerError'),
   ERR_WAKEONE_NO_WORKER: () => workerId(),
+  // A ticket for another thread than this one.
+  ERR_WAKEONE_TICKET: () => withWorkers(1, ([worker]) => attach(pool.attach(worker as Worker))),
+  ERR_WAKEONE_ATTACH_LIMIT: () =>
+    withWorkers(MAX_ATTACHED + 1, (workers) => workers.map((worker) => pool.attach(worker))),
+  ERR_WAKEONE_DETACHED: () =>
+    withWorkers(1, async ([worker], answer) => {
+      (worker as Worker).postMessage(pool.attach(worker as Worker));
+      throw Object.assign(new Error(), await answer());
+    }),
   ERR_WAKEONE_WORKER_DIED: () => misuse('died', 'workerExit'),
   ERR_WAKEONE_ABORTED: () => createPool({ handlers, signal: AbortSignal.abort(new Error('no more')) }),
   // A machine that is none: another process believes so.

@@ -137,7 +137,7 @@ describe('the installed package', () => {
       ...BOUND,
     });
     expect(JSON.parse(stdout)).toEqual([
-      ['ERROR_TABLE', 'SystemError', 'createPool'],
+      ['ERROR_TABLE', 'SystemError', 'attach', 'createPool'],
       [
         'blocking',
         'closePool',
@@ -193,7 +193,7 @@ describe('the installed package', () => {
       cpSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true });
     writeFileSync(
       join(folder, 'consumer.ts'),
-      `import { createPool, ERROR_TABLE, type ErrorCode, type Pool, type Registration, SystemError } from 'wakeone';
+      `import { attach, type AttachedPool, createPool, ERROR_TABLE, type ErrorCode, type Pool, type Registration, SystemError, type Ticket } from 'wakeone';
        import { type Connection, defineHandlers, type FdEvent } from 'wakeone/worker';
        export default defineHandlers({
          echo: { data: (connection: Connection) => void connection.write(connection.input) },
@@ -202,10 +202,11 @@ describe('the installed package', () => {
        const pool: Pool = await createPool({ handlers: new URL(import.meta.url), minThreads: 2 });
        const registration: Registration = pool.add(3, { handler: 'watch', events: ['in'], cookie: 1n });
        pool.on('acceptPaused', (error) => console.log(error instanceof SystemError, error.code, registration.id.fd));
+       const joined: AttachedPool = attach(null as unknown as Ticket);
        const code: ErrorCode = 'ERR_WAKEONE_BAD_FD';
        // @ts-expect-error -- no such event
        registration.modify({ events: ['read'] });
-       console.log(ERROR_TABLE[code].base, pool.stats().workers[0]?.handled);`,
+       console.log(ERROR_TABLE[code].base, joined.post('watch', 1), pool.stats().workers[0]?.handled);`,
     );
     const options = {
       target: 'ES2023',

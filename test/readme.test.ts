@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_TABLE } from '../src/errors.ts';
 import { Pool } from '../src/pool.ts';
+import { AttachedPool } from '../src/sources/attached.ts';
 import { Connection } from '../src/sources/connection.ts';
 import { FdEvent } from '../src/sources/fd-event.ts';
 import { Group } from '../src/sources/group.ts';
@@ -58,6 +59,7 @@ describe('the examples', () => {
     expect(programs.map(({ name }) => name)).toEqual([
       'main.mjs',
       'room-main.mjs',
+      'joined-main.mjs',
       'frames-main.mjs',
       'watch-main.mjs',
     ]);
@@ -132,6 +134,7 @@ describe('the lists', () => {
     ['Connection', Connection, ['constructor']],
     ['FdEvent', FdEvent, ['constructor']],
     ['Timer', Timer, ['constructor']],
+    ['AttachedPool', AttachedPool, ['constructor']],
   ] as const)('each member of %s is explained', (name, { prototype }, internal) => {
     const text = section(`\`${name}\``);
     const members = Object.getOwnPropertyNames(prototype).filter(

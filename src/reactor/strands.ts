@@ -10,7 +10,7 @@ import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { NO_LIMITS } from '../slots/timeouts.ts';
 import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
-import type { PoolDispatcher } from './dispatcher.ts';
+import type { Dispatcher } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
 import { enqueue } from './queueing.ts';
 
@@ -19,12 +19,15 @@ const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
 /** Conditions that the kernel reports whether asked or not. */
 const UNMASKABLE = Ready.ERR | Ready.HUP;
 
-export class Strands {
-  readonly #dispatcher: PoolDispatcher;
-  readonly #memory: PoolMemory;
-  readonly #native: Native;
+/** What of the kernel is needed here. */
+export type SlotKernel = Pick<Native, 'signal' | 'epollControl' | 'close'>;
 
-  constructor(dispatcher: PoolDispatcher) {
+export class Strands {
+  readonly #dispatcher: Dispatcher<PoolMemory, SlotKernel>;
+  readonly #memory: PoolMemory;
+  readonly #native: SlotKernel;
+
+  constructor(dispatcher: Dispatcher<PoolMemory, SlotKernel>) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;

@@ -46,6 +46,11 @@ export class Census {
     return this.#port.load(Word.REGISTERED);
   }
 
+  /** Whether a slot is not counted. Its owner, or the supervisor of a dead one. */
+  isOut(index: number): boolean {
+    return this.#port.load(this.#at(index)) === Counted.OUT;
+  }
+
   /** Counts a slot in, as a connection of `listener` if there is one. Its registrar; true if it is the first of all. */
   enter(index: number, listener?: { readonly index: number; readonly generation: number }): boolean {
     this.#mark(index, Counted.MOVING);

@@ -5,7 +5,7 @@
  *     line 0        config: written once before any worker starts, then only read (concurrency, monitored: by the app)
  *     line 1..15    one hot word each (a line each, so that two of them never share a cache line)
  *     line 16..     32 worker lines (parking word, stamp, descriptors), one line a worker
- *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
+ *     then          63 counter blocks of two lines, one for each owner: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
  *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
@@ -52,12 +52,14 @@
 import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 5;
+export const LAYOUT_VERSION = 6;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
-/** Slot owners (6 bits, 0 is nobody): workers 1-32, the main thread, attached threads, the supervisor. */
+/** Slot owners (6 bits, 0 is nobody): workers 1-32, the main thread, attached threads, the supervisor (and monitor). */
 export const Owner = { FIRST_WORKER: 1, MAIN: 33, FIRST_ATTACHED: 34, SUPERVISOR: 63 } as const;
+/** Workers of the app that may be attached at once. */
+export const MAX_ATTACHED: number = Owner.SUPERVISOR - Owner.FIRST_ATTACHED;
 
 export const Config = {
   VERSION: 0,
@@ -125,9 +127,9 @@ export const Word = {
 const WORKERS = 16 * LINE;
 const COUNTER_LINES = 2;
 const COUNTERS = WORKERS + MAX_WORKERS * LINE;
-/** One block for each worker, one for the main thread, one for the monitor. */
-export const COUNTER_BLOCKS: number = MAX_WORKERS + 2;
-export const MAIN_COUNTERS: number = MAX_WORKERS;
+/** One block for each owner. */
+export const COUNTER_BLOCKS: number = Owner.SUPERVISOR;
+export const countersOf = (owner: number): number => owner - 1;
 const BATCH = COUNTERS + COUNTER_BLOCKS * COUNTER_LINES * LINE;
 /** Events that one epoll_wait may return. */
 export const BATCH_EVENTS = 256;

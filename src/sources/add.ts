@@ -1,14 +1,16 @@
 /** What `pool.add` takes, checked and turned into what a slot is filled with. */
 import { makeError, show, SystemError } from '../errors.ts';
-import { Errno } from '../native/index.ts';
-import type { Group, GroupId } from './group.ts';
+import { Errno, type Native } from '../native/index.ts';
+import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
+import type { Strands } from '../reactor/strands.ts';
+import type { PoolMemory } from '../slots/memory.ts';
 import { Kind, Trait } from '../slots/record.ts';
-import { Ready } from '../slots/word.ts';
+import { Flag, Ready } from '../slots/word.ts';
 import { resolveLimits } from './limits.ts';
-import type { Application } from './registrar.ts';
-import { type EventName, parseEvents } from './registration.ts';
+import type { Application, Registrar } from './registrar.ts';
+import { checkNumber, type EventName, parseEvents, Registration } from './registration.ts';
 
 export type AddOptions = {
   /** Name of the handler: a function gets bare deliveries, an object of handlers makes the fd a connection. */
@@ -74,6 +76,42 @@ export function resolveAdd(options: AddOptions, entries: readonly HandlerEntry[]
       (choice('rearm', options.rearm, ['auto', 'manual'], 'auto') === 'manual' ? Trait.MANUAL : 0) |
       (flag('allowHalfOpen', options.allowHalfOpen, false) ? Trait.HALF_OPEN : 0),
   };
+}
+
+/** What a thread registers descriptors with. */
+export type Adder = {
+  readonly memory: PoolMemory;
+  readonly strands: Strands;
+  readonly registrar: Registrar;
+  readonly native: Native;
+  readonly entries: readonly HandlerEntry[];
+  /** Descriptors of pools: registering one would make a pool wait for itself. */
+  readonly reserved: ReadonlySet<number>;
+};
+
+/** Registers a descriptor. A thread that is no worker of the pool. @throws as `pool.add()`; then nothing has changed */
+export function addDescriptor(adder: Adder, fd: number, options: AddOptions): Registration {
+  const { memory, strands, registrar, native } = adder;
+  const resolved = resolveAdd(options, adder.entries);
+  const application = { ...resolved, group: groupRef(memory, strands, options.group) };
+  const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
+  checkFd(adder, fd);
+  const result = registrar.register(fd, application);
+  if (result < 0) throw addError(fd, result);
+  // Not before it is certain that the fd is ours to change; its first handler starts after finish() at the earliest.
+  if (nonBlocking) native.setNonBlocking(fd);
+  const registration = new Registration(memory, strands, fd, memory.slots.generation(fd));
+  const { events, kind } = application;
+  strands.handOver(fd, events | Ready.ERR | Ready.HUP | Ready.RDHUP);
+  // A connection opens now, not at its first event.
+  if (kind === Kind.CONNECTION) strands.request(fd, registration.generation, Flag.CONTROL);
+  return registration;
+}
+
+function checkFd({ memory, native, reserved }: Adder, fd: unknown): asserts fd is number {
+  checkNumber(fd, memory);
+  if (reserved.has(fd)) throw makeError('ERR_WAKEONE_FD_RESERVED', String(fd));
+  if (native.statusFlags(fd) < 0) throw makeError('ERR_WAKEONE_BAD_FD', `${fd}`);
 }
 
 /** The number of a handler. @throws ERR_WAKEONE_UNKNOWN_HANDLER */

@@ -18,7 +18,7 @@ import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
 import { Timekeeper } from '../reactor/timekeeper.ts';
 import { packThrown } from '../reactor/thrown.ts';
-import { Config, MAIN_COUNTERS, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
+import { Config, countersOf, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
 import { Connecting } from './connecting.ts';
@@ -167,7 +167,7 @@ async function leave(
 
 /** Runs the monitor until the pool stops. It blocks its thread. */
 export function runMonitor(task: MonitorTask): void {
-  const memory = attachMemory(task.buffers, Owner.SUPERVISOR, MAIN_COUNTERS + 1);
+  const memory = attachMemory(task.buffers, Owner.SUPERVISOR, countersOf(Owner.SUPERVISOR));
   let toldAt = -Infinity;
   const short = (): void => {
     const now = performance.now();

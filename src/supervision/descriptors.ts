@@ -2,16 +2,15 @@
  * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, and three for each worker. Made and closed by
  * the app's thread: a worker that needed one later might get none (EMFILE), and one that died would leave it open.
  */
-import { makeError, SystemError } from '../errors.ts';
+import { SystemError } from '../errors.ts';
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
 import { OwnEvent } from '../reactor/dispatcher.ts';
 
 /** Descriptors of all pools of this thread: registering one of them would make a pool wait for itself. */
 const reserved = new Set<number>();
 
-/** @throws ERR_WAKEONE_FD_RESERVED */
-export function checkNotReserved(fd: number): void {
-  if (reserved.has(fd)) throw makeError('ERR_WAKEONE_FD_RESERVED', String(fd));
+export function reservedDescriptors(): ReadonlySet<number> {
+  return reserved;
 }
 
 /** What a worker needs beside the pool's set: see WorkerWord. */

@@ -1,6 +1,6 @@
 /**
- * What a dead worker leaves behind, and how it is put right (G9). Called by the app's thread once the Worker's `exit`
- * event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too many
+ * What a dead thread leaves behind, and how it is put right (G9): a worker, or an attached Worker of the app, which holds less:
+ * it is in no set of workers, and has slots only while it registers. Called by the app's thread once the Worker's `exit` event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too many
  * fails its claim, a wake-up too many finds nothing.
  *
  * One thing stays: a worker that vanishes between the EPOLL_CTL_DEL and the close() of a descriptor that the app had handed
@@ -40,23 +40,45 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   const line = memory.layout.worker(worker);
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.ABSENT;
   memory.port.store(line + WorkerWord.ATTENTION, 0);
-  const mutex = new Mutex(memory.port, Word.BUFFER_LOCK);
-  if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
-  const lost = reapSlots(dispatcher, native, dead);
-  // It may have died before it told the monitor of a timeout.
-  memory.timeouts.markAll();
+  const lost = reapHoldings(dispatcher, native, dead);
   reapPoller(dispatcher, dead);
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
   // It may have died between a change of the runnable ones and asking the others to look.
   dispatcher.limit.askForReview();
+  passOn(dispatcher);
+  return lost;
+}
+
+/** Puts right what an attached Worker left that was this owner. */
+export function reapAttached(dispatcher: PoolDispatcher, owner: number, alive: number): void {
+  // It takes no posts, so none is lost with it.
+  reapHoldings(dispatcher, dispatcher.native, owner);
+  // It may have died between taking back the poller's announcement and waking it.
+  if (dispatcher.pollHolder !== 0) dispatcher.wakePoller();
+  dispatcher.lot.tellAgain(alive);
+  passOn(dispatcher);
+}
+
+/** The lock, slots and hints; returns the handlers of lost posts. */
+function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
+  const { port, timeouts } = dispatcher.memory;
+  const mutex = new Mutex(port, Word.BUFFER_LOCK);
+  if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
+  const lost = reapSlots(dispatcher, native, dead);
+  // It may have died before it told the monitor of a timeout.
+  timeouts.markAll();
+  return lost;
+}
+
+/** Its duty to wake others. */
+function passOn(dispatcher: PoolDispatcher): void {
   // It may have been the one that looks for work, or have died between choosing somebody and waking it.
   dispatcher.stopSearching();
   dispatcher.wakeForWork();
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
-  memory.port.notify(Word.MONITOR, 1);
-  return lost;
+  dispatcher.memory.port.notify(Word.MONITOR, 1);
 }
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
@@ -79,13 +101,18 @@ function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dea
   const { slots, records, census, groups } = memory;
   let isLost = false;
   // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
-  const goesOn = GO_ON.has(kindOf(records.config(index)));
+  const goesOn = survives(dead, kindOf(records.config(index)));
   if (ownerOf(slots.word(index)) === dead) {
+    // Before the slot is anybody's again.
+    const starved = census.repair(index);
+    if (diedRegistering(memory, index, dead)) {
+      abandon(memory, index, dead);
+      return false;
+    }
     isLost = POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index);
     if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
     records.exchangeRunning(index, 0);
-    // Before the slot is anybody's again.
-    if (census.repair(index)) askListener(dispatcher, records.parent(index), records.parentGeneration(index));
+    if (starved) askListener(dispatcher, records.parent(index), records.parentGeneration(index));
     const group = groups.refOf(index);
     const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
     // It may have died while it joined, or left.
@@ -107,6 +134,31 @@ function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dea
     if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
   }
   return isLost;
+}
+
+/**
+ * Whether a slot goes on whose owner is dead. An attached thread has no turns: it was registering, and of what is not an item
+ * nobody has a handle.
+ */
+function survives(dead: number, kind: Kind): boolean {
+  return dead < Owner.MAIN ? GO_ON.has(kind) : kind === Kind.ITEM;
+}
+
+/**
+ * Whether a slot was taken to be registered, and not counted in: its fields may be those of the registration before, and the
+ * kernel has not been told. (A descriptor that a worker was registering is the pool's own and must be closed: that ends as
+ * all others do.)
+ */
+function diedRegistering({ slots, census, layout }: PoolMemory, index: number, dead: number): boolean {
+  if (dead < Owner.MAIN && index < layout.maxFds) return false;
+  return slots.state(index) === State.ACTIVE && census.isOut(index);
+}
+
+/** Frees it in the name of the dead one. */
+function abandon({ slots }: PoolMemory, index: number, dead: number): void {
+  slots.close(index, dead);
+  slots.endGeneration(index);
+  slots.free(index, dead);
 }
 
 /** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */

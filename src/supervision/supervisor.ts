@@ -12,7 +12,7 @@ import { Config, RetireState, WorkerPhase, WorkerWord, Word } from '../slots/lay
 import { stampAt } from '../slots/clock.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import type { Descriptors } from './descriptors.ts';
-import { reap } from './reaper.ts';
+import { reap, reapAttached } from './reaper.ts';
 import { Retirement } from './retirement.ts';
 import { Tasks } from './tasks.ts';
 import { Threads } from './threads.ts';
@@ -238,8 +238,16 @@ export class Supervisor {
     );
     this.#vacate(worker);
     if (this.#stopping || retired) return;
-    const alive = [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
-    for (const handler of reap(this.#dispatcher, worker, alive)) this.#events.onClaimLost(handler);
+    for (const handler of reap(this.#dispatcher, worker, this.#aliveBits)) this.#events.onClaimLost(handler);
+  }
+
+  /** Puts right what a Worker of the app left, by the owner id that it had. Its `exit` event was seen. */
+  reapAttached(owner: number): void {
+    reapAttached(this.#dispatcher, owner, this.#aliveBits);
+  }
+
+  get #aliveBits(): number {
+    return [...this.#alive].reduce((bits, id) => bits | (1 << id), 0);
   }
 
   #vacate(worker: number): void {

@@ -139,7 +139,13 @@ export class ParkingLot {
     const wasParked = (this.#port.and(this.#place.parked, ~bit) & bit) !== 0;
     const state = this.stateOf(dead);
     this.#port.store(this.#stateOf(dead), ParkState.AWAKE);
-    let rest = alive & ~bit;
+    this.tellAgain(alive & ~bit);
+    return !wasParked && state !== ParkState.AWAKE;
+  }
+
+  /** Notifies those of `alive` that a vanished waker, of whatever kind, had chosen and perhaps not told (P4). Supervisor. */
+  tellAgain(alive: number): void {
+    let rest = alive;
     while (rest !== 0) {
       const member = 31 - Math.clz32(rest & -rest);
       rest &= rest - 1;
@@ -153,7 +159,6 @@ export class ParkingLot {
       this.#port.notify(this.#stateOf(member), 1);
       this.#kick(member);
     }
-    return !wasParked && state !== ParkState.AWAKE;
   }
 
   #notify(member: number): void {

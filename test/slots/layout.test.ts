@@ -26,7 +26,7 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(5);
+    expect(L.LAYOUT_VERSION).toBe(6);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -54,16 +54,16 @@ describe('the layout', () => {
       ['hot words', 16],
       ['workers', 256],
       ['counters', 768],
-      ['batch', 1856],
-      ['ring', 2880],
-      ['slots', 4928],
-      ['places in groups', 20_928],
+      ['batch', 2784],
+      ['ring', 3808],
+      ['slots', 5856],
+      ['places in groups', 21_856],
       // A bit for each hint, from 0 to the last of the poll.
-      ['overflow', 24_928],
-      ['times', 24_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
-      ['marks', 24_960 + 1000 * 8],
+      ['overflow', 25_856],
+      ['times', 25_856 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
+      ['marks', 25_888 + 1000 * 8],
     ]);
-    expect(layout.length).toBe(32_960 + 32 + 1);
+    expect(layout.length).toBe(33_888 + 32 + 1);
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -160,8 +160,8 @@ describe('counters', () => {
     // The view that a thread makes of them fits into the memory.
     const memory = new SharedArrayBuffer(layout.byteLength);
     expect(new Float64Array(memory, 0, layout.counters(L.COUNTER_BLOCKS)).length).toBeGreaterThan(0);
-    expect(L.MAIN_COUNTERS).toBe(L.MAX_WORKERS);
-    expect(L.COUNTER_BLOCKS).toBeGreaterThan(L.MAIN_COUNTERS);
+    expect(L.countersOf(L.Owner.FIRST_WORKER)).toBe(0);
+    expect(L.countersOf(L.Owner.SUPERVISOR)).toBe(L.COUNTER_BLOCKS - 1);
   });
 
   test('are named once', () => {
@@ -177,5 +177,6 @@ describe('owners', () => {
     expect(L.Owner.MAIN).toBeLessThan(L.Owner.FIRST_ATTACHED);
     expect(L.Owner.FIRST_ATTACHED).toBeLessThan(L.Owner.SUPERVISOR);
     expect(L.Owner.SUPERVISOR).toBeLessThan(64);
+    expect(L.MAX_ATTACHED).toBe(29);
   });
 });
