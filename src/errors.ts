@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'ERR_WAKEONE_NAME_IN_USE'
   | 'ERR_WAKEONE_UNKNOWN_EVENT'
   | 'ERR_WAKEONE_EVENT_FULL'
+  | 'ERR_WAKEONE_IN_GROUP'
+  | 'ERR_WAKEONE_OTHER_POOL'
   | 'ERR_WAKEONE_NOT_OWNER'
   | 'ERR_WAKEONE_ENDED'
   | 'ERR_WAKEONE_OUTPUT_PENDING'
@@ -102,6 +104,11 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
     'RangeError',
     (value, most) => `${value} cannot be posted: with what waits it would be more than ${most}`,
   ),
+  ERR_WAKEONE_IN_GROUP: row(
+    'Error',
+    (fd) => `The registration of file descriptor ${fd} is in another group; take it out of that first`,
+  ),
+  ERR_WAKEONE_OTHER_POOL: row('TypeError', (what) => `${what} belongs to another pool`),
   ERR_WAKEONE_NOT_OWNER: row(
     'Error',
     (what) => `${what} is only allowed while the handler that was given this object runs`,

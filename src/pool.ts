@@ -1,4 +1,5 @@
 /** The pool: what the app's thread holds. */
+import { lookup } from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { untilAborted } from './abort.ts';
@@ -25,6 +26,9 @@ import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind, Trait } from './slots/record.ts';
 import { Flag, Ready } from './slots/word.ts';
 import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
+import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
+import { Connecting } from './sources/connecting.ts';
+import { type Group, type GroupOptions, groupRef, openGroup } from './sources/group.ts';
 import {
   addressesOf,
   type ListenOptions,
@@ -76,6 +80,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #dispatcher: PoolDispatcher;
   readonly #strands: Strands;
   readonly #registrar: Registrar;
+  readonly #connecting: Connecting;
   readonly #descriptors: Descriptors;
   readonly #supervisor: Supervisor;
   readonly #ending: PoolEnd;
@@ -116,6 +121,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.#dispatcher = dispatcher;
     this.#strands = new Strands(dispatcher);
     this.#registrar = new Registrar(this.#memory, this.#strands, native);
+    this.#connecting = new Connecting(this.#memory, this.#strands);
     const changed = (): void => this.#registrationsChanged();
     this.#strands.onLast = changed;
     this.#strands.onTimed = () => this.#supervisor.monitor();
@@ -152,7 +158,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    const application = resolveAdd(options, this.#entries);
+    const group = groupRef(this.#memory, this.#strands, options.group);
+    const application = { ...resolveAdd(options, this.#entries), group };
     const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
     this.#checkFd(fd);
     const result = this.#registrar.register(fd, application);
@@ -175,6 +182,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   async listen(options: ListenOptions): Promise<Server> {
     this.#checkOpen('listen()');
     const resolved = resolveListenOptions(options);
+    const group = groupRef(this.#memory, this.#strands, options.group);
     const handler = findHandler(resolved.handler, this.#entries);
     if (this.#entries[handler]?.kind !== Kind.CONNECTION) {
       throw makeError('ERR_WAKEONE_HANDLER_KIND', resolved.handler, 'an object of connection handlers');
@@ -182,9 +190,30 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const addresses = await addressesOf(resolved);
     this.#checkOpen('listen()');
     const fd = openListener(this.#native, addresses, resolved);
-    const server = this.#listenOn(fd, handler, resolved);
+    const server = this.#listenOn(fd, handler, resolved, group);
     this.#servers.add(server);
     return server;
+  }
+
+  /**
+   * Connects to a TCP port or an AF_UNIX path; `open` runs when the connection is there, or else `error` and `close`.
+   * Main thread; workers have `connect()`. Resolves before that, when the name of the host is resolved.
+   * @throws SystemError, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_OPTION,
+   *   ERR_WAKEONE_WATCH_LIMIT, ERR_WAKEONE_POOL_CLOSED; then nothing is left open
+   */
+  async connect(options: ConnectOptions): Promise<Registration> {
+    this.#checkOpen('connect()');
+    const resolved = resolveConnect(options, this.#entries);
+    const address = resolved.path === undefined ? (await lookup(resolved.host)).address : resolved.host;
+    this.#checkOpen('connect()');
+    const connector = {
+      memory: this.#memory,
+      strands: this.#strands,
+      registrar: this.#registrar,
+      native: this.#native,
+      connecting: this.#connecting,
+    };
+    return beginConnect(connector, addressOf({ ...resolved, host: address }), resolved);
   }
 
   /**
@@ -196,6 +225,16 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   userEvent(options: UserEventOptions): UserEvent {
     this.#checkOpen('userEvent()');
     return openUserEvent(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+  }
+
+  /**
+   * Makes a group: of its members one handler at a time runs, in the order in which their events came. Main thread. It is
+   * open, and keeps the process alive, until `teardown()`; a `transient` one until its last member has left.
+   * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_POOL_CLOSED
+   */
+  group(options: GroupOptions = {}): Group {
+    this.#checkOpen('group()');
+    return openGroup(this.#memory, this.#strands, this.#registrar, options, false);
   }
 
   /**
@@ -303,7 +342,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.emit('close');
   }
 
-  #listenOn(fd: number, handler: number, options: ResolvedListenOptions): Server {
+  #listenOn(fd: number, handler: number, options: ResolvedListenOptions, group: number): Server {
     const address = this.#native.localAddress(fd);
     const failed = typeof address === 'number' ? new SystemError('getsockname', address, fd) : undefined;
     const traits =
@@ -316,7 +355,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       kind: Kind.LISTENER,
       traits,
       events: Ready.IN,
-      cookie: BigInt(options.maxConnections),
+      cookie: (BigInt(group >>> 0) << 32n) | BigInt(options.maxConnections),
       limits: options.limits,
     };
     const index = failed === undefined ? this.#registrar.adopt(fd, application) : -1;

@@ -1,6 +1,8 @@
 /** wakeone/worker: what handler modules use. */
 import { checkTimeout } from './options.ts';
 import { runBlocking } from './sources/blocking.ts';
+import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
+import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentPresence, currentWorker } from './sources/runtime.ts';
 import { openTimer, type Timer, timerById, type TimerId, type TimerOptions } from './sources/timer.ts';
@@ -13,6 +15,7 @@ import {
 } from './sources/user-event.ts';
 
 export type { SocketAddress } from './native/index.ts';
+export type { ConnectOptions } from './sources/connect.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
 export type { Connection } from './sources/connection.ts';
 export type { FdEvent } from './sources/fd-event.ts';
@@ -24,6 +27,7 @@ export {
   type HandlerModule,
   type HandlerOptions,
 } from './sources/handlers.ts';
+export type { Group, GroupId, GroupOptions } from './sources/group.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
 export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';
@@ -56,6 +60,31 @@ export function post(handler: string, value: number): boolean {
   const { context } = currentWorker('post()');
   const number = findFunction(handler, context.entries);
   return postItem(context.memory, context.strands, context.registrar, number, value);
+}
+
+/**
+ * As `pool.connect()`, at once: connects to a TCP port or an AF_UNIX path; `open` of `handler` runs when the connection is
+ * there, in some worker, or else `error` and `close`. Workers. The host must be an address: a name is for
+ * `lookup()` of node:dns, in an async handler.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
+ *   ERR_WAKEONE_WATCH_LIMIT, SystemError; then nothing is left open
+ */
+export function connect(options: ConnectOptions): Registration {
+  const { context } = currentWorker('connect()');
+  const resolved = resolveConnect(options, context.entries);
+  return beginConnect(context, addressOf(resolved), resolved);
+}
+
+/**
+ * Makes a group, which ends when its last member has left; or gives the one that an `id` names. Workers. A connection that
+ * starts one for itself and others joins it first: `connection.joinGroup()`.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_INVALID_ARGUMENT
+ */
+export function group(options: GroupOptions | GroupId = {}): Group {
+  const { memory, strands, registrar } = currentWorker('group()').context;
+  if (typeof options === 'object' && options !== null && 'source' in options)
+    return groupById(memory, strands, options);
+  return openGroup(memory, strands, registrar, options, true);
 }
 
 /**

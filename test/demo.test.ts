@@ -1,79 +1,14 @@
 /**
  * The demo as a process of its own: its options, its output, and how it ends. Scenarios 64, 75, 77 for the demo.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
-
-const MAIN = fileURLToPath(new URL('../dist/src/demo/main.js', import.meta.url));
-const HOST = '127.0.0.1';
-
-/** What came of a process: its exit code or signal, and all that it wrote. */
-/** What the demo says, on standard error, to its first signal; nothing else. */
-const DRAINING = 'wakeone: draining; a second signal ends at once\n';
-
-type End = { readonly code: number | null; readonly signal: string | null; out: string; err: string };
-
-class Demo {
-  readonly child: ChildProcess;
-  readonly ended: Promise<End>;
-  readonly #lines: AsyncIterator<string>;
-  readonly #interface: Interface;
-
-  constructor(...args: string[]) {
-    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const { stdout, stderr } = this.child;
-    if (stdout === null || stderr === null) throw new Error('no pipes');
-    let [out, err] = ['', ''];
-    stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    this.#interface = createInterface({ input: stdout });
-    this.#lines = this.#interface[Symbol.asyncIterator]();
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({
-      code: code as number | null,
-      signal: signal as string | null,
-      out,
-      err,
-    }));
-  }
-
-  async line(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error(`the demo has ended: ${JSON.stringify(await this.ended)}`);
-    return value;
-  }
-
-  /** The port that the ready line tells. */
-  async port(): Promise<number> {
-    return (JSON.parse(await this.line()) as { echo: { port: number } }).echo.port;
-  }
-
-  signal(signal: NodeJS.Signals): Demo {
-    this.child.kill(signal);
-    return this;
-  }
-}
-
-const demos: Demo[] = [];
-const sockets: Socket[] = [];
-
-function start(...args: string[]): Demo {
-  const demo = new Demo(...args);
-  demos.push(demo);
-  return demo;
-}
+import { createInterface } from 'node:readline';
+import { describe, expect, test } from 'vitest';
+import { client, type Demo, DRAINING, HOST, start } from './demo-process.ts';
 
 const startJson = (...args: string[]): Demo => start('--json', '--echo', '0', '--threads', '2', ...args);
-
-async function client(port: number): Promise<Socket> {
-  const socket = connect(port, HOST);
-  sockets.push(socket);
-  await once(socket, 'connect');
-  return socket;
-}
 
 /** Writes and waits until as many bytes have come back. */
 async function echo(socket: Socket, text: string): Promise<string> {
@@ -95,14 +30,6 @@ async function refused(port: number): Promise<void> {
     if (failed) return;
   }
 }
-
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-  for (const demo of demos.splice(0)) {
-    if (demo.child.exitCode === null) demo.child.kill('SIGKILL');
-    await demo.ended;
-  }
-});
 
 describe('output', () => {
   test('--json: one ready line with everything that is needed to talk to it', async () => {
@@ -152,7 +79,16 @@ describe('output', () => {
     const { code, out, err } = await start('--help').ended;
     expect(code).toBe(0);
     expect(err).toBe('');
-    for (const option of ['--echo', '--host', '--threads', '--concurrency', '--max-connections', '--json'])
+    for (const option of [
+      '--echo',
+      '--host',
+      '--proxy',
+      '--upstream',
+      '--threads',
+      '--concurrency',
+      '--max-connections',
+      '--json',
+    ])
       expect(out).toContain(option);
   });
 });
@@ -171,6 +107,11 @@ describe('a mistake is told, with exit code 1 and nothing on standard output', (
     [['--max-connections', '0'], /--max-connections must be an integer/],
     [['--stats-interval-ms', 'often'], /--stats-interval-ms must be an integer/],
     [['--prot', '7007'], /--prot/],
+    [['--proxy', '7008'], /--proxy and --upstream are given together/],
+    [['--upstream', '127.0.0.1:80'], /--proxy and --upstream are given together/],
+    [['--proxy=-1', '--upstream', '127.0.0.1:80'], /--proxy/],
+    [['--proxy', '0', '--upstream', 'localhost'], /--upstream must be HOST:PORT; got 'localhost'/],
+    [['--proxy', '0', '--upstream', '[::1]:0'], /--upstream must be an integer from 1 to 65535; got '0'/],
     [['7007'], /7007/],
     [['--host', '192.0.2.1', '--echo', '0', '--threads', '1'], /EADDRNOTAVAIL/],
     [['--host', '', '--echo', '0', '--threads', '1'], /'host' must be a string/],

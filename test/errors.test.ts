@@ -160,6 +160,23 @@ const ways: Record<ErrorCode, () => unknown> = {
     await ended.teardown();
     ended.enable();
   },
+  ERR_WAKEONE_IN_GROUP: async () => {
+    const [one, other] = [pool.group(), pool.group()];
+    const member = pool.userEvent({ handler: 'raw', group: one });
+    try {
+      await other.add(member);
+    } finally {
+      await Promise.all([one.teardown(), other.teardown()]);
+    }
+  },
+  ERR_WAKEONE_OTHER_POOL: async () => {
+    const other = await createPool({ handlers, minThreads: 1 });
+    try {
+      return withFd((fd) => pool.add(fd, { handler: 'raw', group: other.group() }));
+    } finally {
+      await other.close();
+    }
+  },
   ERR_WAKEONE_NOT_OWNER: () => misuse('notOwner', 'handlerError'),
   ERR_WAKEONE_ENDED: () => misuse('ended', 'handlerError'),
   ERR_WAKEONE_OUTPUT_PENDING: () => misuse('outputPending', 'handlerError'),

@@ -8,6 +8,7 @@ import { Config, type Counter, Owner, WorkerWord } from '../src/slots/layout.ts'
 import { attachMemory, createMemory, type PoolMemory } from '../src/slots/memory.ts';
 import { Kind, Trait } from '../src/slots/record.ts';
 import { Ready } from '../src/slots/word.ts';
+import { Connecting } from '../src/sources/connecting.ts';
 import { makeScratch, type WorkerContext } from '../src/sources/context.ts';
 import type { ConnectionHandlers, FdHandler } from '../src/sources/handlers.ts';
 import { PendingHandlers } from '../src/sources/pending.ts';
@@ -129,6 +130,8 @@ export function contextOf(
     native,
     strands,
     registrar,
+    connecting: new Connecting(memory, strands),
+    groups: undefined,
     loop,
     pending: new PendingHandlers(memory, 0, 1000, (count) => {
       loop.pendingHandlers = count;

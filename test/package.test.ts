@@ -141,7 +141,9 @@ describe('the installed package', () => {
       [
         'blocking',
         'closePool',
+        'connect',
         'defineHandlers',
+        'group',
         'post',
         'registration',
         'startTimer',

@@ -10,6 +10,7 @@ import { ERROR_TABLE } from '../src/errors.ts';
 import { Pool } from '../src/pool.ts';
 import { Connection } from '../src/sources/connection.ts';
 import { FdEvent } from '../src/sources/fd-event.ts';
+import { Group } from '../src/sources/group.ts';
 import { Registration } from '../src/sources/registration.ts';
 import { Server } from '../src/sources/server.ts';
 import { Timer } from '../src/sources/timer.ts';
@@ -54,7 +55,12 @@ describe('the examples', () => {
 
   test('each says which file it is, and some say what they print', () => {
     for (const block of blocks) if (block.language === 'js') expect(nameOf(block)).not.toBe('');
-    expect(programs.map(({ name }) => name)).toEqual(['main.mjs', 'frames-main.mjs', 'watch-main.mjs']);
+    expect(programs.map(({ name }) => name)).toEqual([
+      'main.mjs',
+      'room-main.mjs',
+      'frames-main.mjs',
+      'watch-main.mjs',
+    ]);
   });
 
   test.each(programs)('$name prints what is said', async ({ name, output }) => {
@@ -105,6 +111,7 @@ describe('the lists', () => {
   test.each([
     ['AddOptions', 'sources/add.ts'],
     ['ListenOptions', 'sources/listen.ts'],
+    ['ConnectOptions', 'sources/connect.ts'],
     ['TimerOptions', 'sources/timer.ts'],
     ['CloseOptions', 'pool.ts'],
     ['PoolEvents', 'pool.ts'],
@@ -119,7 +126,8 @@ describe('the lists', () => {
 
   test.each([
     ['Pool', Pool, ['constructor', 'start']],
-    ['Registration', Registration, ['constructor', 'force']],
+    ['Registration', Registration, ['constructor', 'force', 'isOf']],
+    ['Group', Group, ['constructor', 'refFor']],
     ['Server', Server, ['constructor', 'removePath']],
     ['Connection', Connection, ['constructor']],
     ['FdEvent', FdEvent, ['constructor']],

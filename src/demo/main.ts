@@ -1,33 +1,26 @@
-/** The demo: a TCP echo server on N threads. */
-import { createPool, type Pool, type Server } from '../index.ts';
-import { type DemoOptions, parseOptions, USAGE } from './options.ts';
+/** The demo: a TCP echo server on N threads, and a TCP proxy if asked for. */
+import { lookup } from 'node:dns/promises';
+import { createPool, type Pool } from '../index.ts';
+import { type DemoOptions, parseOptions, type Upstream, USAGE } from './options.ts';
+
+type Place = { readonly host: string; readonly port: number };
 
 const DRAIN_MS = 4000;
 
 async function main(options: DemoOptions): Promise<void> {
-  const { threads, concurrency, maxConnections } = options;
+  const { threads, concurrency } = options;
+  const upstream = await addressOf(options.upstream);
   const pool = await createPool({
-    handlers: new URL('../../workers/echo.js', import.meta.url),
+    handlers: new URL('../../workers/demo.js', import.meta.url),
+    workerData: { upstream },
     ...(threads === undefined ? {} : { minThreads: threads }),
     ...(concurrency === undefined ? {} : { concurrency }),
   });
-  const server = await pool
-    .listen({
-      port: options.echo,
-      host: options.host,
-      handler: 'echo',
-      ...(maxConnections === undefined ? {} : { maxConnections }),
-    })
-    .catch(async (error: unknown) => {
-      await pool.destroy();
-      const inUse = (error as { code?: unknown }).code === 'EADDRINUSE';
-      throw inUse
-        ? new Error(`${options.host}:${options.echo} is in use (EADDRINUSE); try --echo PORT`)
-        : error;
-    });
+  const echo = await listen(pool, options, 'echo', options.echo);
+  const proxy = options.proxy === undefined ? undefined : await listen(pool, options, 'proxy', options.proxy);
   // Before the ready line: who has read it may send a signal at once.
   endOnSignals(pool);
-  announce(options, pool, server);
+  announce(options, pool, echo, proxy);
   if (options.statsIntervalMs > 0) {
     setInterval(() => {
       console.log(options.json ? JSON.stringify({ stats: pool.stats() }) : summary(pool));
@@ -35,18 +28,50 @@ async function main(options: DemoOptions): Promise<void> {
   }
 }
 
-function announce(options: DemoOptions, pool: Pool, server: Server): void {
-  const address = server.address();
-  if (address.family === 'unix') return;
-  const { address: host, port } = address;
+/** Names are looked up once. */
+async function addressOf(upstream: Upstream | undefined): Promise<Upstream | undefined> {
+  if (upstream === undefined) return undefined;
+  const { address } = await lookup(upstream.host);
+  return { host: address, port: upstream.port };
+}
+
+async function listen(
+  pool: Pool,
+  { host, maxConnections }: DemoOptions,
+  handler: 'echo' | 'proxy',
+  port: number,
+): Promise<Place> {
+  try {
+    const server = await pool.listen({
+      port,
+      host,
+      handler,
+      // A proxy passes the end of one side on, and goes on with the other one.
+      allowHalfOpen: handler === 'proxy',
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+    });
+    const address = server.address();
+    return address.family === 'unix' ? { host, port } : { host: address.address, port: address.port };
+  } catch (error) {
+    await pool.destroy();
+    const inUse = (error as { code?: unknown }).code === 'EADDRINUSE';
+    throw inUse ? new Error(`${host}:${port} is in use (EADDRINUSE); try --${handler} PORT`) : error;
+  }
+}
+
+function announce(options: DemoOptions, pool: Pool, echo: Place, proxy: Place | undefined): void {
   const threads = pool.stats().workers.filter(({ state }) => state !== 'absent').length;
+  const { pid } = process;
   if (options.json) {
-    console.log(JSON.stringify({ ready: true, pid: process.pid, threads, echo: { host, port } }));
+    console.log(JSON.stringify({ ready: true, pid, threads, echo, proxy }));
     return;
   }
-  console.log(
-    `wakeone: a TCP echo on ${host}:${port}, served by ${threads} worker threads (process ${process.pid})`,
-  );
+  const { host, port } = echo;
+  console.log(`wakeone: a TCP echo on ${host}:${port}, served by ${threads} worker threads (process ${pid})`);
+  if (proxy !== undefined && options.upstream !== undefined)
+    console.log(
+      `wakeone: a TCP proxy on ${proxy.host}:${proxy.port}, to ${options.upstream.host}:${options.upstream.port}`,
+    );
   console.log(`try:     nc ${host} ${port}          (type a line; Ctrl-C here drains and stops)`);
 }
 

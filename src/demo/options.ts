@@ -1,9 +1,14 @@
 /** Command line of the demo. */
 import { parseArgs } from 'node:util';
 
+export type Upstream = { readonly host: string; readonly port: number };
+
 export type DemoOptions = {
   readonly echo: number;
   readonly host: string;
+  /** Port of the proxy, and where it connects to: both or none. */
+  readonly proxy: number | undefined;
+  readonly upstream: Upstream | undefined;
   readonly threads: number | undefined;
   readonly concurrency: number | undefined;
   readonly maxConnections: number | undefined;
@@ -11,11 +16,14 @@ export type DemoOptions = {
   readonly statsIntervalMs: number;
 };
 
-export const USAGE = `usage: npm start -- [--echo PORT] [--host HOST] [--threads N] [--concurrency N]
-                    [--max-connections N] [--json] [--stats-interval-ms N]
+export const USAGE = `usage: npm start -- [--echo PORT] [--host HOST] [--proxy PORT --upstream HOST:PORT]
+                    [--threads N] [--concurrency N] [--max-connections N]
+                    [--json] [--stats-interval-ms N]
 
   --echo PORT              serve a TCP echo on PORT (default 7007; 0: any free port)
   --host HOST              address to listen on (default 127.0.0.1)
+  --proxy PORT             serve a TCP proxy on PORT too (0: any free port)
+  --upstream HOST:PORT     where the proxy connects to
   --threads N              worker threads (default: the CPUs)
   --concurrency N          workers that run at once (default: the CPUs, at most the threads)
   --max-connections N      connections open at once (default: any number)
@@ -30,6 +38,8 @@ export function parseOptions(args: readonly string[]): DemoOptions | 'help' {
     options: {
       echo: { type: 'string', default: '7007' },
       host: { type: 'string', default: '127.0.0.1' },
+      proxy: { type: 'string' },
+      upstream: { type: 'string' },
       threads: { type: 'string' },
       concurrency: { type: 'string' },
       'max-connections': { type: 'string' },
@@ -39,9 +49,15 @@ export function parseOptions(args: readonly string[]): DemoOptions | 'help' {
     },
   });
   if (values.help) return 'help';
+  const proxy = number('proxy', values.proxy, 0, 65535);
+  const upstream = hostAndPort('upstream', values.upstream);
+  if ((proxy === undefined) !== (upstream === undefined))
+    throw new Error('--proxy and --upstream are given together or not at all');
   return {
     echo: number('echo', values.echo, 0, 65535) ?? 7007,
     host: values.host,
+    proxy,
+    upstream,
     threads: number('threads', values.threads, 1, 32),
     concurrency: number('concurrency', values.concurrency, 1, 32),
     maxConnections: number('max-connections', values['max-connections'], 1, 2 ** 20 - 1),
@@ -55,4 +71,13 @@ function number(name: string, text: string | undefined, least: number, most: num
   const value = Number(text);
   if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new Error(`--${name} must be an integer from ${least} to ${most}; got '${text}'`);
+}
+
+function hostAndPort(name: string, text: string | undefined): Upstream | undefined {
+  if (text === undefined) return undefined;
+  // An IPv6 address may be in brackets.
+  const [, bracketed, plain, port = ''] = /^(?:\[(.+)\]|(.+)):(\d+)$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined) throw new Error(`--${name} must be HOST:PORT; got '${text}'`);
+  return { host, port: number(name, port, 1, 65535) ?? 0 };
 }

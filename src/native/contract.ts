@@ -63,6 +63,11 @@ export interface Native {
   listen(fd: number, backlog: number): number;
   /** Accepts one connection, non-blocking and close-on-exec. */
   accept(fd: number): number;
+  /**
+   * Connects a socket: 0 if it is connected now, EINPROGRESS if it is being connected. Then writability, a hang-up or an
+   * error tell that there is news; `takeError` and `peerAddress` tell which.
+   */
+  connect(fd: number, address: SocketAddress): number;
   localAddress(fd: number): SocketAddress | number;
   peerAddress(fd: number): SocketAddress | number;
   shutdown(fd: number, how: number): number;
@@ -119,6 +124,10 @@ export const Errno = {
   ECONNABORTED: -103,
   ECONNRESET: -104,
   ENOBUFS: -105,
+  EISCONN: -106,
   ENOTCONN: -107,
   ETIMEDOUT: -110,
+  ECONNREFUSED: -111,
+  EALREADY: -114,
+  EINPROGRESS: -115,
 } as const;

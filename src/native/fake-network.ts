@@ -4,7 +4,6 @@ import { type Family, StreamSocket } from './fake-sockets.ts';
 import { encodeAddress, SOCKADDR_BYTES } from './sockaddr.ts';
 
 const EAFNOSUPPORT = -97;
-const ECONNREFUSED = -111;
 const FIRST_PORT = 40_000;
 const UNNAMED: SocketAddress = { family: 'unix', path: '' };
 
@@ -45,17 +44,58 @@ export class FakeNetwork {
   }
 
   /** A connected client whose other end waits in the listener's backlog; or a negated errno. */
-  connect(address: SocketAddress): StreamSocket | number {
-    const listener = this.#bound.find((socket) => isBoundTo(socket, address));
-    if (listener?.listening === undefined || listener.references === 0) return ECONNREFUSED;
+  client(address: SocketAddress): StreamSocket | number {
+    const listener = this.#listener(address);
+    if (listener === undefined) return Errno.ECONNREFUSED;
     const client = this.socket(address.family);
+    return this.#establish(client, listener, address) ? client : Errno.EAGAIN;
+  }
+
+  /** AF_UNIX answers at once; TCP later, and not at all while the backlog is full. */
+  connect(socket: StreamSocket, address: SocketAddress): number {
+    if (socket.listening !== undefined) return socket.isTcp ? Errno.EISCONN : Errno.EINVAL;
+    if (encodeAddress(new Uint8Array(SOCKADDR_BYTES), address) === undefined) return Errno.EINVAL;
+    if (socket.isConnected) return socket.tellConnected() ? 0 : Errno.EISCONN;
+    if (socket.family !== address.family) return socket.isTcp ? EAFNOSUPPORT : Errno.EINVAL;
+    const listener = this.#listener(address);
+    if (!socket.isTcp) {
+      if (listener === undefined) return this.#isTaken(address) ? Errno.ECONNREFUSED : Errno.ENOENT;
+      return this.#establish(socket, listener, address) ? 0 : Errno.EAGAIN;
+    }
+    if (socket.isConnecting) return Errno.EALREADY;
+    const failed = socket.takeError();
+    if (failed !== 0) return failed;
+    socket.beginConnect();
+    if (listener === undefined) socket.refuse();
+    else if (!this.#establish(socket, listener, address))
+      listener.onRoom.push(() => !socket.isConnecting || this.#establish(socket, listener, address));
+    return Errno.EINPROGRESS;
+  }
+
+  #listener(address: SocketAddress): StreamSocket | undefined {
+    const listener = this.#bound.find((socket) => isBoundTo(socket, address));
+    return listener?.listening === undefined || listener.references === 0 ? undefined : listener;
+  }
+
+  /** Whether there is such a path, with or without somebody behind it. */
+  #isTaken(address: SocketAddress): boolean {
+    return this.#bound.some((socket) => isBoundTo(socket, address));
+  }
+
+  #establish(client: StreamSocket, listener: StreamSocket, address: SocketAddress): boolean {
     const accepted = this.socket(address.family);
-    StreamSocket.join(client, accepted);
-    client.local = address.family === 'unix' ? UNNAMED : { ...address, port: this.#nextPort++ };
-    client.remote = address;
     accepted.local = address;
-    accepted.remote = client.local;
-    return listener.enqueue(accepted) ? client : Errno.EAGAIN;
+    accepted.remote = client.local ?? this.#clientName(address);
+    if (!listener.enqueue(accepted)) return false;
+    client.local = accepted.remote;
+    client.remote = address;
+    StreamSocket.join(client, accepted);
+    client.wake(0);
+    return true;
+  }
+
+  #clientName(address: SocketAddress): SocketAddress {
+    return address.family === 'unix' ? UNNAMED : { ...address, port: this.#nextPort++ };
   }
 
   /** Its last descriptor was closed. The path of an AF_UNIX socket stays taken until somebody removes it. */

@@ -16,11 +16,18 @@ export class StreamSocket extends FakeFile {
   local: SocketAddress | undefined;
   remote: SocketAddress | undefined;
   listening: Listening | undefined;
+  /** Called while a listener has room: connects that wait for it. True: done with. */
+  readonly onRoom: (() => boolean)[] = [];
   resetOnClose = false;
   /** Pending error, a negated errno; 0 for none. */
   #error = 0;
   #peer: StreamSocket | undefined;
   #connected = false;
+  #connecting = false;
+  /** connect() has said EINPROGRESS, and nothing since. */
+  #toldPending = false;
+  /** A connect failed: as a socket that was shut down. */
+  #refused = false;
   #receiveShut = false;
   #sendShut = false;
   /** A FIN came: reading never tells an error after it. */
@@ -44,8 +51,35 @@ export class StreamSocket extends FakeFile {
     return this.#connected;
   }
 
+  get isConnecting(): boolean {
+    return this.#connecting;
+  }
+
+  /** SYN sent. */
+  beginConnect(): void {
+    this.#connecting = true;
+    this.#toldPending = true;
+    this.#refused = false;
+  }
+
+  /** RST in place of an answer. */
+  refuse(): void {
+    this.#connecting = false;
+    this.#refused = true;
+    this.#error = Errno.ECONNREFUSED;
+    this.wake(0);
+  }
+
+  /** Whether a connect() that was under way is told its success now, which happens once. */
+  tellConnected(): boolean {
+    const told = this.#toldPending;
+    this.#toldPending = false;
+    return told;
+  }
+
   /** Makes two sockets each other's peer. */
   static join(one: StreamSocket, other: StreamSocket): void {
+    one.#connecting = false;
     one.#peer = other;
     other.#peer = one;
     one.#connected = true;
@@ -69,12 +103,19 @@ export class StreamSocket extends FakeFile {
 
   accept(): StreamSocket | number {
     if (this.listening === undefined) return Errno.EINVAL;
-    return this.listening.pending.shift() ?? Errno.EAGAIN;
+    const accepted = this.listening.pending.shift();
+    if (accepted === undefined) return Errno.EAGAIN;
+    while (this.onRoom.length > 0 && this.onRoom[0]?.() === true) this.onRoom.shift();
+    return accepted;
   }
 
   ready(): number {
     if (this.listening !== undefined) return this.listening.pending.length > 0 ? Epoll.IN : 0;
-    if (!this.#connected) return Epoll.OUT | Epoll.HUP;
+    if (this.#connecting) return 0;
+    if (!this.#connected) {
+      const failed = Epoll.IN | Epoll.RDHUP | (this.#error === 0 ? 0 : Epoll.ERR);
+      return Epoll.OUT | Epoll.HUP | (this.#refused ? failed : 0);
+    }
     let bits = this.#error === 0 ? 0 : Epoll.ERR;
     if (this.#receiveShut && this.#sendShut) bits |= Epoll.HUP;
     if (this.#receiveShut) bits |= Epoll.IN | Epoll.RDHUP;
@@ -85,6 +126,9 @@ export class StreamSocket extends FakeFile {
   }
 
   override read(into: Uint8Array): number {
+    if (this.#connecting) return Errno.EAGAIN;
+    if (!this.#connected && this.#error !== 0) return this.takeError();
+    if (!this.#connected && this.#refused) return 0;
     if (!this.#connected) return this.isTcp ? Errno.ENOTCONN : Errno.EINVAL;
     if (into.length === 0) return 0;
     if (this.incoming.length > 0) {
@@ -99,6 +143,8 @@ export class StreamSocket extends FakeFile {
 
   override write(from: Uint8Array): number {
     const peer = this.#peer;
+    if (this.#connecting) return Errno.EAGAIN;
+    if (!this.#connected && this.#error !== 0) return this.takeError();
     if (!this.#connected || peer === undefined) return this.isTcp ? Errno.EPIPE : Errno.ENOTCONN;
     if (this.isTcp && this.#error !== 0) return this.takeError();
     if (this.#sendShut) return Errno.EPIPE;

@@ -75,8 +75,8 @@ export class FakeNative extends FakeScript implements Native {
   }
 
   /** A client: a connected socket, or a negated errno. */
-  connect(address: SocketAddress): number {
-    const client = this.#network.connect(address);
+  client(address: SocketAddress): number {
+    const client = this.#network.client(address);
     return typeof client === 'number' ? client : this.#table.open(client);
   }
 
@@ -156,6 +156,10 @@ export class FakeNative extends FakeScript implements Native {
       const accepted = socket.accept();
       return typeof accepted === 'number' ? accepted : this.#table.open(accepted);
     });
+  }
+
+  connect(fd: number, address: SocketAddress): number {
+    return this.#onSocket('connect', fd, (socket) => this.#network.connect(socket, address));
   }
 
   localAddress(fd: number): SocketAddress | number {

@@ -48,6 +48,7 @@ function bind() {
     bind: call('int bind(int, uintptr_t, uint)'),
     listen: call('int listen(int, int)'),
     accept4: call('int accept4(int, uintptr_t, uintptr_t, int)'),
+    connect: call('int connect(int, uintptr_t, uint)'),
     getsockname: call('int getsockname(int, uintptr_t, uintptr_t)'),
     getpeername: call('int getpeername(int, uintptr_t, uintptr_t)'),
     setsockopt: call('int setsockopt(int, int, int, uintptr_t, uint)'),
@@ -149,6 +150,11 @@ export class Libc implements Native {
 
   accept(fd: number): number {
     return this.#result(this.#c.accept4(fd, 0, 0, CLOEXEC | O_NONBLOCK));
+  }
+
+  connect(fd: number, address: SocketAddress): number {
+    const length = encodeAddress(this.#area.bytes, address);
+    return length === undefined ? -EINVAL : this.#result(this.#c.connect(fd, this.#area.address, length));
   }
 
   localAddress(fd: number): SocketAddress | number {

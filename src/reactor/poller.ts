@@ -9,6 +9,7 @@ import { BATCH_EVENTS, Config, Counter } from '../slots/layout.ts';
 import { NO_EVENT, type PoolMemory } from '../slots/memory.ts';
 import { Outcome } from '../slots/table.ts';
 import { type PoolDispatcher, OwnEvent } from './dispatcher.ts';
+import { enqueue } from './queueing.ts';
 
 /** Folds epoll's bits into the six of a slot word: RDHUP (0x2000) becomes 32, the lower five keep their places. */
 export function readyFromEpoll(bits: number): number {
@@ -62,8 +63,7 @@ export class Poller {
       if (index >= 0 && index < layout.maxFds) {
         const outcome = slots.deliver(index, words[at + generationAt] ?? 0, readyFromEpoll(words[at] ?? 0));
         if (outcome === Outcome.PUSH) {
-          this.#dispatcher.push(index + 1);
-          pushed++;
+          if (enqueue(this.#dispatcher, index)) pushed++;
         } else if (outcome === Outcome.REFUSED) {
           this.#memory.count(Counter.STALE);
         }

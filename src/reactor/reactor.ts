@@ -11,6 +11,7 @@
  * *runnable* while its bit in RUNNABLE is set: from before it takes hints until it parks or waits in the kernel.
  */
 import { Config, Counter, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { kindOf } from '../slots/record.ts';
 import { ParkState } from '../sync/parking.ts';
@@ -19,6 +20,7 @@ import type { LoopTurns } from './loop-turns.ts';
 import { Poller } from './poller.ts';
 import { Presence } from './presence.ts';
 import type { Source } from './source.ts';
+import type { Strands } from './strands.ts';
 
 /** How often, in handlers, a busy worker asks whether its event loop is due. */
 const PACE = 32;
@@ -53,6 +55,7 @@ export class Reactor {
   readonly #worker: number;
   readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
+  readonly #strands: Strands;
   readonly #poller: Poller;
   readonly #sources: readonly Source[];
   readonly #hooks: ReactorHooks;
@@ -68,6 +71,7 @@ export class Reactor {
   constructor(
     worker: number,
     dispatcher: PoolDispatcher,
+    strands: Strands,
     loop: LoopTurns,
     sources: readonly Source[],
     hooks: ReactorHooks,
@@ -76,6 +80,7 @@ export class Reactor {
     this.#worker = worker;
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
+    this.#strands = strands;
     this.#poller = new Poller(dispatcher);
     this.#sources = sources;
     this.#hooks = hooks;
@@ -128,13 +133,25 @@ export class Reactor {
   #runTurn(index: number): void {
     const memory = this.#memory;
     memory.count(Counter.TAKEN);
-    const claimed = memory.slots.claim(index, memory.me);
+    const claimed = this.#isStray(index) ? 0 : memory.slots.claim(index, memory.me);
     if (claimed === 0) {
       memory.count(Counter.DROPPED);
       return;
     }
+    // It may have joined a group since.
+    if (this.#isStray(index)) {
+      this.#strands.restore(index, claimed);
+      return;
+    }
     this.#sources[kindOf(memory.records.config(index))]?.turn(index, claimed);
     this.loop.noteUserCode();
+  }
+
+  /** A member of a group has its turns in those of the group: a hint of its own is one of before it joined. */
+  #isStray(index: number): boolean {
+    const { groups } = this.#memory;
+    const ref = groups.refOf(index);
+    return ref !== NO_GROUP && groups.generationOf(ref) !== undefined;
   }
 
   #poll(hint: number): Wait {

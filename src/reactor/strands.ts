@@ -9,9 +9,10 @@ import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { NO_LIMITS } from '../slots/timeouts.ts';
-import { Flag, READY_ALL, READY_NONE, Ready, State } from '../slots/word.ts';
+import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
+import { enqueue } from './queueing.ts';
 
 /** Edge-triggered registrations ask for everything, once and for all. */
 const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
@@ -41,27 +42,74 @@ export class Strands {
    * with `silent` none, until somebody asks. False if the caller was not the owner.
    */
   finish(index: number, leftover: number, wanted: number, silent: boolean): boolean {
-    return this.#finish(index, leftover, wanted, silent) !== Outcome.REFUSED;
+    const outcome = this.#finish(index, leftover, wanted, silent);
+    if (this.groupTurns !== 0) this.onTurnOver(index);
+    return outcome !== Outcome.REFUSED;
   }
 
   /**
    * Ends the first turn of a slot, in a registrar that is no worker. What came meanwhile, readiness or the end of the
    * pool, is a hint that nobody in the pool knows of: the poller has delivered it to an active slot and sleeps again.
-   * EPOLL_CTL_ADD has armed the fd: a re-arm would have the kernel report again what is in the word already.
+   * EPOLL_CTL_ADD has armed the fd: a re-arm would have the kernel report again what is in the word already. With
+   * `turn` there is one in any case.
    */
-  handOver(index: number, wanted: number): void {
+  handOver(index: number, wanted: number, turn = false): void {
     const { slots, records, me } = this.#memory;
+    if (turn) slots.request(index, slots.generation(index), Flag.CONTROL);
     const edge = (records.config(index) & Trait.EDGE) !== 0;
     const outcome = slots.finish(index, me, READY_NONE, edge ? wanted : READY_ALL, false);
-    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+    if (outcome === Outcome.PUSH) this.#pushLater(index);
   }
+
+  /** In the pool without a system call while the monitor is awake; from outside it somebody must be woken. */
+  #pushLater(index: number): void {
+    if (this.#memory.me >= Owner.MAIN) {
+      this.#pushNow(index);
+      return;
+    }
+    const slot = this.#memory.groups.toPush(index);
+    if (slot !== undefined) this.#dispatcher.pushFromWorker(slot);
+  }
+
+  #pushNow(index: number): void {
+    const slot = this.#memory.groups.toPush(index);
+    if (slot !== undefined) this.#dispatcher.pushAndWake(slot);
+  }
+
+  /** Has a slot join a group. Owner of the slot, who gives it away after this; false if the group has ended. */
+  join(index: number, ref: number): boolean {
+    if (!this.#memory.groups.enlist(index, ref)) return false;
+    this.askGroup(ref);
+    return true;
+  }
+
+  /** Asks a group's owner to look who has come and gone. Any thread. */
+  askGroup(ref: number): void {
+    const { groups } = this.#memory;
+    if (groups.requestTurn(ref, Flag.USER) === Outcome.PUSH)
+      this.#dispatcher.pushAndWake(groups.groupOf(ref));
+  }
+
+  /** Gives a slot back that was seized or claimed for no turn, with what the word said then. */
+  restore(index: number, word: number): void {
+    const { slots, me } = this.#memory;
+    const disabled = stateOf(word) === State.DISABLED;
+    if (stateOf(word) === State.QUEUED) slots.request(index, slots.generation(index), flagsOf(word));
+    // Wanted is what is there: a turn too many finds nothing, and its end knows what is wanted.
+    const outcome = slots.finish(index, me, readyOf(word), READY_ALL, disabled);
+    if (outcome === Outcome.PUSH) this.#pushLater(index);
+  }
+
+  /** Turns that this worker runs for groups, and who is told when one is over. */
+  groupTurns = 0;
+  onTurnOver: (index: number) => void = () => {};
 
   /** As handOver(), of a slot that wants its turn now: a posted item. */
   handOverQueued(index: number): void {
     const { slots, me } = this.#memory;
     // Any bit will do that is left over and wanted: it takes the slot to its queue in one step.
     const outcome = slots.finish(index, me, Ready.IN, Ready.IN, false);
-    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+    if (outcome === Outcome.PUSH) this.#pushNow(index);
   }
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
@@ -75,8 +123,7 @@ export class Strands {
     } else {
       outcome = slots.finish(index, me, leftover, wanted, silent);
     }
-    if (outcome === Outcome.PUSH) {
-      this.#dispatcher.push(index + 1);
+    if (outcome === Outcome.PUSH && enqueue(this.#dispatcher, index)) {
       // A handler that settles in a turn of the event loop pushes while its worker takes no hints.
       this.#dispatcher.startMonitor();
     }
@@ -87,7 +134,7 @@ export class Strands {
   request(index: number, generation: number, flag: number): boolean {
     const { slots } = this.#memory;
     const outcome = slots.request(index, generation, flag);
-    if (outcome === Outcome.PUSH) this.#dispatcher.pushAndWake(index);
+    if (outcome === Outcome.PUSH) this.#pushNow(index);
     if (outcome === Outcome.DONE && flag === Flag.FORCED) this.#alert(index, generation);
     return outcome !== Outcome.REFUSED;
   }
@@ -100,10 +147,7 @@ export class Strands {
   }
 
   #askForPosts(index: number, generation: number): void {
-    const { slots, me } = this.#memory;
-    if (slots.request(index, generation, Flag.USER) !== Outcome.PUSH) return;
-    if (me < Owner.MAIN) this.#dispatcher.pushFromWorker(index);
-    else this.#dispatcher.pushAndWake(index);
+    if (this.#memory.slots.request(index, generation, Flag.USER) === Outcome.PUSH) this.#pushLater(index);
   }
 
   /** A time of this slot has come forward: has the monitor look at it. Any thread, after it stored the time. */
@@ -132,7 +176,8 @@ export class Strands {
 
   /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
   end(index: number, keepFd: boolean): void {
-    const { records, data, slots, me, census } = this.#memory;
+    const { records, data, slots, me, census, groups } = this.#memory;
+    groups.leave(index);
     data.release(records.takeInput(index));
     data.release(records.takeOutput(index));
     const config = records.config(index);
@@ -153,6 +198,7 @@ export class Strands {
     // The listener waits for room: let it look again.
     if (starved && parent !== undefined) this.request(parent, parentGeneration, Flag.CONTROL);
     if (last) this.onLast();
+    if (this.groupTurns !== 0) this.onTurnOver(index);
   }
 
   /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */

@@ -15,6 +15,7 @@ import { Flag } from '../slots/word.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import { DueHeap } from './due-heap.ts';
 import type { MonitorTime } from './monitor.ts';
+import { enqueue } from './queueing.ts';
 import { Stretches } from './stretches.ts';
 
 export class Timekeeper implements MonitorTime {
@@ -106,7 +107,7 @@ export class Timekeeper implements MonitorTime {
   }
 
   #push(index: number): void {
-    this.#dispatcher.push(index + 1);
+    if (!enqueue(this.#dispatcher, index)) return;
     this.#pushed++;
     // At once for the first; those behind it wait at most until all of them are pushed.
     if (this.#pushed === 1) this.#dispatcher.wakeForWork();

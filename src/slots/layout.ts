@@ -3,13 +3,14 @@
  * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
  *
  *     line 0        config: written once before any worker starts, then only read (concurrency, monitored: by the app)
- *     line 1..11    one hot word each (a line each, so that two of them never share a cache line)
+ *     line 1..15    one hot word each (a line each, so that two of them never share a cache line)
  *     line 16..     32 worker lines (parking word, stamp, descriptors), one line a worker
  *     then          32+2 counter blocks of two lines: doubles, each written by one thread only
  *     then          the poller's batch: BATCH entries of 4 words, written by the kernel
  *     then          the ring: `ringCapacity` cells
  *     then          the slots: one line a slot, index = fd number; then those of sources without a descriptor (user
  *                   events, posted items)
+ *     then          the places in groups: 4 words a slot, touched for members of groups only; slots/groups.ts
  *     then          the overflow: one bit a hint, those of the slots and of the poll
  *     then          the times: half a line a slot, touched only by slots that have timeouts
  *     then          the marks of slots whose times have changed: one bit a slot, and one bit for each 32 of those
@@ -21,17 +22,20 @@
  *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3 }   registrar; owner: own, stream, times
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
+ *        members     of a group: its first member + 1;  5 count of its members   owner
  *      6 reason      { generation:13, kind:3, detail:16 }                   first forcer, by CAS from "none of this generation"
  *      7 census      whether it is counted: 0 out, 1 moving, 2 in             owner, through slots/census.ts
  *      8 activity    CLOCK at its last activity, if it has an idle timeout   owner, plain; monitor reads
- *      9 group                                                              reserved
- *     10 parent      a connection: its listener's generation               registrar
+ *      9 group       { generation:12, source + 1:20 } of its group, 0 none  owner
+ *     10 parent      an accepted connection: its listener's generation      registrar
+ *        connect     of one that connects: when its time is over, or the errno that it has failed with   registrar
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
  *     13 output      block of unsent output, 0 none                         owner
  *     14 running     worker whose handler runs now, 0 none: the exclusivity check   owner, plain
  *     15 family      of a listener: { 1 : 1, generation : 10, starved : 1, connections : 20 }   any owner, by CAS
  *        user        of any other: { 0 : 1, generation : 7, claimed : 1, value : 23 }           any poster, by CAS; slots/user.ts
+ *        inbox       of a group: a user word whose value is a slot that has joined, + 1   any joiner, by CAS
  *
  * A slot's times (8 words = 32 bytes; slots/timeouts.ts). Milliseconds and stamps of the pool's clock:
  *
@@ -48,7 +52,7 @@
 import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -105,6 +109,8 @@ export const Word = {
   REGISTERED: 160,
   /** Lock of the buffer allocator. */
   BUFFER_LOCK: 176,
+  /** In which order members of groups became ready. */
+  GROUP_CLOCK: 192,
   /** Whether slots are marked as having new times. */
   MARKED: 224,
   /** The coarse clock, a stamp: written by the monitor at each tick, read by every turn that pushes an idle timeout ahead. */
@@ -181,10 +187,15 @@ export const SlotWord = {
   MAILBOX: 3,
   COOKIE_LO: 4,
   COOKIE_HI: 5,
+  /** Of a group, in place of the cookie. */
+  MEMBERS: 4,
+  MEMBER_COUNT: 5,
   REASON: 6,
   CENSUS: 7,
   ACTIVITY: 8,
+  GROUP: 9,
   PARENT_GENERATION: 10,
+  CONNECT: 10,
   LINK: 11,
   INPUT: 12,
   OUTPUT: 13,
@@ -193,6 +204,17 @@ export const SlotWord = {
   USER: 15,
 } as const;
 
+/** A slot's place in its group. */
+export const MemberWord = {
+  /** Neighbours in the list, + 1: the group's owner. */
+  NEXT: 0,
+  PREVIOUS: 1,
+  /** The one below in the inbox, + 1: the joiner. */
+  INBOX: 2,
+  /** When it became ready: who made it so. */
+  TICKET: 3,
+} as const;
+const MEMBER_WORDS = 4;
 /** Words of a slot's times. */
 export const TimeWord = {
   IDLE_MS: 0,
@@ -215,6 +237,7 @@ export class Layout {
   readonly slotCount: number;
   readonly ring: number = RING;
   readonly slots: number;
+  readonly #members: number;
   readonly overflow: number;
   readonly overflowWords: number;
   readonly times: number;
@@ -227,7 +250,8 @@ export class Layout {
     this.ringCapacity = ringCapacity;
     this.slotCount = maxFds + maxSources;
     this.slots = Math.ceil((RING + ringCapacity) / LINE) * LINE;
-    this.overflow = this.slots + this.slotCount * LINE;
+    this.#members = this.slots + this.slotCount * LINE;
+    this.overflow = this.#members + this.slotCount * MEMBER_WORDS;
     this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
     this.times = Math.ceil((this.overflow + this.overflowWords) / LINE) * LINE;
     this.marks = this.times + this.slotCount * TIME_WORDS;
@@ -245,6 +269,10 @@ export class Layout {
 
   slot(index: number): number {
     return this.slots + index * LINE;
+  }
+
+  member(index: number): number {
+    return this.#members + index * MEMBER_WORDS;
   }
 
   /** First of a slot's times. */

@@ -9,6 +9,7 @@ import { Buffers } from './buffers.ts';
 import { Census } from './census.ts';
 import { beginClock } from './clock.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
+import { GroupTable } from './groups.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
@@ -29,6 +30,7 @@ export class PoolMemory {
   readonly slots: SlotTable;
   readonly records: SlotRecords;
   readonly users: UserWords;
+  readonly groups: GroupTable;
   readonly census: Census;
   readonly timeouts: Timeouts;
   readonly data: Buffers;
@@ -51,6 +53,7 @@ export class PoolMemory {
     this.slots = new SlotTable(this.port, layout);
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
+    this.groups = new GroupTable(this.port, layout, this.slots);
     this.census = new Census(this.port, layout, this.records);
     this.timeouts = new Timeouts(this.port, layout);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);

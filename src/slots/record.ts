@@ -7,8 +7,8 @@ import { type Layout, SlotWord } from './layout.ts';
 import { emptyUserWord, type Merge } from './user.ts';
 import { WORD_GENERATION_MASK } from './word.ts';
 
-/** What a slot stands for. EVENT, ITEM and TIMER have no descriptor; an ITEM is delivered once and then over. */
-export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2, EVENT: 3, ITEM: 4, TIMER: 5 } as const;
+/** What a slot stands for. From EVENT on they have no descriptor; an ITEM is delivered once and then over. */
+export const Kind = { RAW: 0, CONNECTION: 1, LISTENER: 2, EVENT: 3, ITEM: 4, TIMER: 5, GROUP: 6 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** Flags of the config word, above { handler : 12, kind : 3 }. */
@@ -23,6 +23,8 @@ export const Trait = {
   HALF_OPEN: 0x40000,
   /** A raw handler must re-arm by itself. */
   MANUAL: 0x80000,
+  /** A group that ends with its last member. */
+  TRANSIENT: 0x80000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
   /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */
@@ -88,8 +90,12 @@ export const Phase = {
   DRAINING: 64,
   /** The `end` handler has been called. */
   END_SEEN: 128,
-  /** Input came since the linger timer was last set. */
+  /** While it is DRAINING: something came, or went, since its timer was last set. */
   STIRRED: 256,
+  /** connect() is under way. `close` is owed. */
+  CONNECTING: 512,
+  /** It is ABOVE_MARK by what a peer has written. */
+  FED: 1024,
 } as const;
 const PHASE_MASK = 0x7ff;
 
@@ -128,6 +134,7 @@ export class SlotRecords {
     words[at + SlotWord.INPUT] = 0;
     words[at + SlotWord.OUTPUT] = 0;
     words[at + SlotWord.RUNNING] = 0;
+    words[at + SlotWord.GROUP] = 0;
     if (kindOf(config) === Kind.LISTENER)
       this.#port.store(at + SlotWord.FAMILY, familyTag(generation) << FAMILY_SHIFT);
     else this.#port.store(at + SlotWord.USER, emptyUserWord(generation));
@@ -154,6 +161,11 @@ export class SlotRecords {
     const at = this.#layout.slot(index);
     const low = BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_LO] ?? 0));
     return (BigInt.asUintN(32, BigInt(this.#words[at + SlotWord.COOKIE_HI] ?? 0)) << 32n) | low;
+  }
+
+  /** Upper half of a cookie. */
+  cookieHigh(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.COOKIE_HI] ?? 0;
   }
 
   /** The value of a posted item, in place of a cookie. Registrar, owner. */
@@ -232,6 +244,15 @@ export class SlotRecords {
   parent(index: number): number | undefined {
     const link = (this.#words[this.#layout.slot(index) + SlotWord.LINK] ?? 0) >>> PARENT_SHIFT;
     return link === 0 ? undefined : link - 1;
+  }
+
+  /** Of one that connects: its deadline, or the negated errno that connect() has returned. Owner; to be looked at, anybody. */
+  connectWord(index: number): number {
+    return this.#words[this.#layout.slot(index) + SlotWord.CONNECT] ?? 0;
+  }
+
+  setConnectWord(index: number, word: number): void {
+    this.#words[this.#layout.slot(index) + SlotWord.CONNECT] = word;
   }
 
   input(index: number): number {

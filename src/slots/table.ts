@@ -51,6 +51,11 @@ export class SlotTable {
     return Word.stateOf(this.word(index));
   }
 
+  /** Whether the slot waits for its turn, as of a plain read. */
+  isQueued(index: number): boolean {
+    return Word.stateOf(this.#peek(index)) === State.QUEUED;
+  }
+
   generation(index: number): number {
     return this.#port.peek(this.#at(index) + SlotWord.GENERATION);
   }
@@ -141,6 +146,17 @@ export class SlotTable {
       }
       if (this.#swap(index, word, next)) return word;
       word = this.word(index);
+    }
+  }
+
+  /** ARMED, QUEUED or DISABLED -> ACTIVE(me). Returns the word that was seized (its bits are the caller's now), 0 if it cannot be had. */
+  seize(index: number, generation: number, me: number): number {
+    if (!this.isOf(index, generation)) return 0;
+    for (;;) {
+      const word = this.word(index);
+      const next = Word.seize(word, me);
+      if (next === word || !Word.isGeneration(word, generation)) return 0;
+      if (this.#swap(index, word, next)) return word;
     }
   }
 

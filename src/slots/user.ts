@@ -42,7 +42,7 @@ export const emptyUserWord = (generation: number): number =>
   (generation & GENERATION_MASK) << GENERATION_SHIFT;
 /** As far from the generation as can be, before and after: the next one's handles may be about already. */
 export const closedUserWord = (generation: number): number => emptyUserWord(generation ^ CLOSED);
-const isOf = (word: number, generation: number): boolean =>
+export const isUserWordOf = (word: number, generation: number): boolean =>
   word >>> GENERATION_SHIFT === (generation & GENERATION_MASK);
 export const valueOf = (word: number): number => word & VALUE_MASK;
 export const isClaimed = (word: number): boolean => (word & CLAIMED) !== 0;
@@ -76,7 +76,7 @@ export class UserWords {
     const at = this.#at(index);
     let word = this.#port.peek(at);
     for (;;) {
-      if (!isOf(word, generation)) {
+      if (!isUserWordOf(word, generation)) {
         const fresh = this.#port.load(at);
         if (fresh === word) return Posted.STALE;
         word = fresh;

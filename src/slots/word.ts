@@ -16,6 +16,7 @@
  * | register   | registrar                 | FREE -> ACTIVE(me)                                           |
  * | deliver    | poller, poster            | ARMED -> QUEUED +bits (unless all known); QUEUED, ACTIVE, DISABLED: +bits |
  * | claim      | worker                    | QUEUED -> ACTIVE(me); bits and flags are taken with the same CAS |
+ * | seize      | owner of its group; joiner | ARMED, QUEUED, DISABLED -> ACTIVE(me); bits are taken, flags stay |
  * | finish     | owner                     | ACTIVE -> ARMED | QUEUED | DISABLED                            |
  * | request    | any                       | ARMED, DISABLED -> QUEUED +flag; QUEUED, ACTIVE: +flag        |
  * | close      | owner                     | ACTIVE -> CLOSING(me)                                        |
@@ -24,8 +25,8 @@
  * | reap       | supervisor                | ACTIVE(dead) -> QUEUED +flag (FORCED; a listener goes on); CLOSING(dead) -> ACTIVE(supervisor) |
  *
  * W1  At most one owner: ACTIVE and CLOSING name it; every other state has owner 0.
- * W2  QUEUED is left only by claim: so a slot has at most one live hint (G5).
- * W3  A ready bit, once set, is cleared only by claim (which hands it to the owner), close or free. finish puts back what
+ * W2  QUEUED is left only by claim and seize: so a slot has at most one live hint (G5), and after a seize perhaps void ones.
+ * W3  A ready bit, once set, is cleared only by claim and seize (which hand it to the owner), close or free. finish puts back what
  *     the owner did not exhaust. An edge that comes at any other moment stays (G2).
  * W4  ARMED with ready bits means: known to be ready, not wanted. Whoever changes what is wanted is the owner, in a
  *     turn, and its finish looks at the bits: so deliver need not know what is wanted.
@@ -118,6 +119,13 @@ export function deliver(word: number, generation: number, bits: number): number 
 export function claim(word: number, me: number): number {
   if (stateOf(word) !== State.QUEUED) return word;
   return (word & GENERATION_FIELD) | (me << OWNER_SHIFT) | State.ACTIVE;
+}
+
+/** Takes a slot that is at rest, or waits for a turn, without giving it that turn: what was requested stays requested. */
+export function seize(word: number, me: number): number {
+  const state = stateOf(word);
+  if (state !== State.ARMED && state !== State.QUEUED && state !== State.DISABLED) return word;
+  return (word & (GENERATION_FIELD | FLAGS_MASK)) | (me << OWNER_SHIFT) | State.ACTIVE;
 }
 
 /**

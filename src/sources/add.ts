@@ -1,6 +1,7 @@
 /** What `pool.add` takes, checked and turned into what a slot is filled with. */
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
+import type { Group, GroupId } from './group.ts';
 import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { Kind, Trait } from '../slots/record.ts';
@@ -26,6 +27,8 @@ export type AddOptions = {
   readonly nonBlocking?: boolean;
   /** Connections: whether our side stays open when the peer has ended. Default false. */
   readonly allowHalfOpen?: boolean;
+  /** The group that it joins. */
+  readonly group?: Group | GroupId;
   /** Timeout 'idle': nothing was delivered, and no output taken by the kernel, for this long. Milliseconds, 1 to 2^30. */
   readonly idleTimeoutMs?: number;
   /** Connections: timeout 'read', a message has begun and has not been taken wholly within this time. */
@@ -45,6 +48,7 @@ const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
   rearm: true,
   nonBlocking: true,
   allowHalfOpen: true,
+  group: true,
   idleTimeoutMs: true,
   readTimeoutMs: true,
   writeTimeoutMs: true,

@@ -8,6 +8,7 @@
  * and when the promise settles the turn is concluded; whatever is still ready brings the next one.
  */
 import type { Source } from '../reactor/source.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { asError } from '../reactor/thrown.ts';
 import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
@@ -15,6 +16,7 @@ import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { type Budget, budgetOf } from './budget.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn, Mark } from './connection-turn.ts';
+import { progressOf } from './connecting.ts';
 import { enterTurn, isPromise, leaveTurn, READ_BYTES, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
 import type { ConnectionHandlers, ConnectionMethod as Method } from './handlers.ts';
@@ -32,7 +34,7 @@ const LINGERING = Phase.DRAINING | Phase.SHUT;
 const NO_BUDGET: Budget = budgetOf({});
 
 /** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
-class Turn extends ConnectionTurn {
+export class Turn extends ConnectionTurn {
   handle: Connection | undefined;
   budget: Budget = NO_BUDGET;
 }
@@ -64,17 +66,21 @@ export class ConnectionSource implements Source {
     if ((flagsOf(claimed) & Flag.TIMER) !== 0) turn.bits |= Ready.IN;
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       const reason = this.#context.memory.records.reason(index);
-      if (causeOf(reason) !== Cause.POOL_CLOSE) {
+      const idle = turn.has(Phase.CONNECTING) && !turn.hasOutput;
+      if (causeOf(reason) !== Cause.POOL_CLOSE || idle) {
         this.#close(turn, reasonFrom(reason));
         return;
       }
       // Draining: what has arrived is read and answered, then our side ends.
       turn.phase |= Phase.DRAINING;
       turn.bits |= Ready.IN;
+      if (turn.grouped) this.#awaitSilence(turn);
     }
+    if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return;
     if (!turn.has(Phase.OPENED)) {
       // What was posted before is delivered after `open`.
-      if ((flagsOf(claimed) & Flag.USER) !== 0) this.#context.strands.posted(index, turn.generation);
+      if (this.#context.memory.users.waiting(index) !== 0)
+        this.#context.strands.posted(index, turn.generation);
       this.#opened(turn);
       return;
     }
@@ -83,9 +89,34 @@ export class ConnectionSource implements Source {
     // A call of `data` may be owed, to a budget that was spent or to enable().
     if (asked) turn.offered = Number.POSITIVE_INFINITY;
     if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
-    if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
+    if (asked && turn.grouped && turn.has(Phase.DRAINING)) this.#endIfSilent(turn);
+    else if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
     if (asked && !this.#silenced(turn) && this.#owesRest(turn) && this.#data(turn)) return;
     this.#proceed(turn);
+  }
+
+  /** Whether there is a connection now. If not, the turn is over: connecting goes on, or has failed. */
+  #connected(turn: Turn): boolean {
+    const { native, memory, strands, connecting } = this.#context;
+    const { index, generation } = turn;
+    const silent = this.#silenced(turn);
+    const progress = silent ? 0 : progressOf(native, memory, index);
+    if (progress > 0) {
+      turn.phase &= ~Phase.CONNECTING;
+      turn.bits |= turn.has(Phase.DRAINING) ? Ready.IN | Ready.OUT : Ready.OUT;
+      return true;
+    }
+    if (progress < 0) {
+      turn.fail('connect', progress);
+      this.#fail(turn);
+      return false;
+    }
+    // While it is silent the bits stay, and tell it when it is not any more.
+    const leftover = silent ? turn.bits : 0;
+    this.#release(turn);
+    strands.finish(index, leftover, Ready.OUT | GONE, silent);
+    connecting.watch(index, generation);
+    return false;
   }
 
   /** Calls `trigger` if something was posted. True if it is async. */
@@ -103,12 +134,43 @@ export class ConnectionSource implements Source {
     if (turn.has(Phase.PAUSED) && !isHeld(records.mailbox(turn.index))) turn.phase &= ~Phase.PAUSED;
   }
 
+  /** A connection that the handler of another one uses; its slot was seized when it had this word. */
+  use(index: number, seized: number): Turn {
+    enterTurn(this.#context, index);
+    const turn = new Turn(this.#context);
+    turn.begin(index, seized);
+    turn.budget = this.#budgetOf(turn);
+    turn.peer = true;
+    return turn;
+  }
+
+  handleOf(turn: Turn): Connection {
+    turn.handle ??= new Connection(turn);
+    return turn.handle;
+  }
+
+  /** Ends the use: what it has led to, as at the end of a turn. */
+  conclude(turn: Turn): void {
+    if (!turn.has(Phase.CONNECTING) || !this.#healthy(turn)) {
+      this.#conclude(turn);
+      return;
+    }
+    const { index, bits } = turn;
+    const silent = this.#silenced(turn);
+    this.#release(turn);
+    this.#context.strands.finish(index, bits, Ready.OUT | GONE, silent);
+  }
+
   #begin(index: number, claimed: number): Turn {
     const turn = this.#spare ?? new Turn(this.#context);
     this.#spare = undefined;
     turn.begin(index, claimed);
-    turn.budget = this.#budgets[handlerOf(turn.config)] ?? NO_BUDGET;
+    turn.budget = this.#budgetOf(turn);
     return turn;
+  }
+
+  #budgetOf(turn: Turn): Budget {
+    return this.#budgets[handlerOf(turn.config)] ?? NO_BUDGET;
   }
 
   #opened(turn: Turn): void {
@@ -128,7 +190,7 @@ export class ConnectionSource implements Source {
     const { reads, bytes } = turn.budget;
     for (let read = 0; read < reads && turn.received < bytes && this.#mayRead(turn); read++) {
       if (!turn.read(Math.min(READ_BYTES, bytes - turn.received))) break;
-      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING)) {
+      if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING) && !turn.grouped) {
         // It came after the end of our side: nothing could be answered.
         turn.consume(turn.inputLength);
         turn.phase |= Phase.STIRRED;
@@ -244,7 +306,11 @@ export class ConnectionSource implements Source {
     const silent = silenced || this.#isQuiet(turn);
     if ((turn.config & Trait.TIMED) !== 0) this.#keepTimes(turn, silenced);
     if (owesData && !silenced) this.#context.memory.slots.request(index, turn.generation, Flag.CONTROL);
+    const { joining } = turn;
     this.#release(turn);
+    // If that group has ended meanwhile, it stays alone.
+    if (joining !== NO_GROUP && this.#context.memory.groups.refOf(index) === NO_GROUP)
+      this.#context.strands.join(index, joining);
     // PRI is never wanted, but stays with an IN that is left: a read of the next turn may end at the urgent mark.
     const leftover = (bits & Ready.IN) === 0 ? bits & ~Ready.PRI : bits;
     this.#context.strands.finish(index, leftover, inWanted | outWanted | Ready.ERR, silent);
@@ -271,7 +337,7 @@ export class ConnectionSource implements Source {
   #endOurSide(turn: Turn): void {
     const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
     if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
-    if (turn.has(Phase.DRAINING) && (!turn.reading || (turn.bits & Ready.IN) === 0))
+    if (turn.has(Phase.DRAINING) && !turn.grouped && (!turn.reading || (turn.bits & Ready.IN) === 0))
       turn.phase |= Phase.ENDING;
     // Read out and hung up: nobody is there any more, whatever we still wanted to send.
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
@@ -283,8 +349,26 @@ export class ConnectionSource implements Source {
     } else if (!turn.has(Phase.SHUT)) {
       turn.phase |= Phase.SHUT;
       this.#context.native.shutdown(turn.index, 1);
-      if (draining) this.#linger(turn);
+      if (draining && turn.grouped) this.#awaitSilence(turn);
+      else if (draining) this.#linger(turn);
     }
+  }
+
+  /**
+   * In a group, what comes may be an answer that another connection waits for. So the pool's close ends our side when
+   * nothing has been read and nothing written for a while, and the connection when the peer is silent after that.
+   */
+  #endIfSilent(turn: Turn): void {
+    const busy = turn.has(Phase.STIRRED | Phase.PAUSED) || turn.hasOutput || turn.inputLength > 0;
+    if (busy) this.#awaitSilence(turn);
+    else if (turn.has(Phase.ENDING)) turn.closing = { type: 'pool-closed' };
+    else turn.phase |= Phase.ENDING;
+  }
+
+  #awaitSilence(turn: Turn): void {
+    const { index, generation } = turn;
+    turn.phase &= ~Phase.STIRRED;
+    setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
   }
 
   /**
@@ -326,7 +410,7 @@ export class ConnectionSource implements Source {
     turn.closing = reason;
     if (!this.#context.strands.beginEnd(turn.index)) return;
     turn.ended = true;
-    if (turn.has(Phase.OPENED) && this.#invoke(turn, 'close', reason)) return;
+    if (turn.has(Phase.OPENED | Phase.CONNECTING) && this.#invoke(turn, 'close', reason)) return;
     this.#closed(turn);
   }
 

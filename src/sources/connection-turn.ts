@@ -7,6 +7,7 @@
  */
 import { SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { Config } from '../slots/layout.ts';
 import { Phase, Trait } from '../slots/record.ts';
 import { Ready, readyOf } from '../slots/word.ts';
@@ -45,6 +46,10 @@ export class ConnectionTurn {
   closing: CloseReason | undefined;
   /** What went wrong: a failed system call, or what a handler threw. */
   failure: { readonly error: Error; readonly thrown: boolean } | undefined;
+  /** Used by the handler of another connection of its group. */
+  peer = false;
+  /** The group that it joins when its turn is over. */
+  joining: number = NO_GROUP;
   /** The slot is CLOSING: nothing may be sent any more. */
   ended = false;
   #block = 0;
@@ -74,6 +79,8 @@ export class ConnectionTurn {
     this.closing = undefined;
     this.failure = undefined;
     this.ended = false;
+    this.peer = false;
+    this.joining = NO_GROUP;
     this.#block = records.input(index);
     this.#output = records.output(index);
     this.#freshStart = 0;
@@ -117,9 +124,15 @@ export class ConnectionTurn {
     this.context.memory.records.hold(this.index, this.generation, held);
   }
 
-  /** Whether input is wanted now. */
+  /** Whether it is in a group. */
+  get grouped(): boolean {
+    return this.context.memory.groups.refOf(this.index) !== NO_GROUP;
+  }
+
+  /** Whether input is wanted now. What a peer has written stops nothing: it pauses whom it reads from. */
   get reading(): boolean {
-    return (this.phase & (Phase.PAUSED | Phase.PEER_ENDED | Phase.ABOVE_MARK)) === 0;
+    if ((this.phase & (Phase.PAUSED | Phase.PEER_ENDED)) !== 0) return false;
+    return (this.phase & (Phase.ABOVE_MARK | Phase.FED)) !== Phase.ABOVE_MARK;
   }
 
   get hasOutput(): boolean {
@@ -173,6 +186,7 @@ export class ConnectionTurn {
       : native.read(this.index, address, most);
     if (count > 0) {
       this.received += count;
+      if (this.has(Phase.DRAINING)) this.phase |= Phase.STIRRED;
       // A read of AF_UNIX ends at each message that carries descriptors, whatever is behind it.
       const drained = streams && (this.config & Trait.NOT_TCP) === 0 && count < most;
       if (drained && (this.bits & MORE_THAN_DATA) === 0) this.bits &= ~Ready.IN;
@@ -214,7 +228,9 @@ export class ConnectionTurn {
     if (this.closing !== undefined || this.failure !== undefined) return false;
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     if (bytes.length === 0) return !this.has(Phase.ABOVE_MARK);
-    const sent = this.#output === 0 ? this.#send(bytes) : 0;
+    if (this.has(Phase.DRAINING)) this.phase |= Phase.STIRRED;
+    const sends = this.#output === 0 && !this.has(Phase.CONNECTING);
+    const sent = sends ? this.#send(bytes) : 0;
     if (sent < bytes.length && this.failure === undefined) this.#keepOutput(bytes.subarray(sent));
     return !this.has(Phase.ABOVE_MARK) && this.closing === undefined && this.failure === undefined;
   }
@@ -279,7 +295,10 @@ export class ConnectionTurn {
       this.closing ??= { type: 'output-overflow' };
       return;
     }
-    if (total >= memory.config(Config.HIGH_WATER_MARK)) this.phase |= Phase.ABOVE_MARK;
+    if (total < memory.config(Config.HIGH_WATER_MARK)) return;
+    if (!this.has(Phase.ABOVE_MARK))
+      this.phase = this.peer ? this.phase | Phase.FED : this.phase & ~Phase.FED;
+    this.phase |= Phase.ABOVE_MARK;
   }
 
   #send(bytes: Uint8Array): number {

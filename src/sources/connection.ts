@@ -1,9 +1,11 @@
 /** A connection as its handlers see it. */
 import { makeError, show } from '../errors.ts';
 import type { SocketAddress } from '../native/index.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { Phase } from '../slots/record.ts';
 import { checkDetail, checkInteger } from './arguments.ts';
 import type { ConnectionTurn } from './connection-turn.ts';
+import { Group, groupById, type GroupId, openGroup } from './group.ts';
 import type { CloseReason } from './reason.ts';
 import { checkDelay } from './limits.ts';
 import { Registration } from './registration.ts';
@@ -183,6 +185,56 @@ export class Connection {
     const turn = this.#use('setKeepAlive()');
     turn.context.native.setKeepAlive(this.fd, checkInteger('idleSeconds', idleSeconds, MAX_KEEP_IDLE));
     return this;
+  }
+
+  /** The group that it is in, undefined if none. */
+  get group(): Group | undefined {
+    const { context, index } = this.#use('group');
+    const { groups } = context.memory;
+    const ref = groups.refOf(index);
+    const generation = ref === NO_GROUP ? undefined : groups.generationOf(ref);
+    if (generation === undefined) return undefined;
+    return new Group(context.memory, context.strands, groups.groupOf(ref), generation);
+  }
+
+  /**
+   * The other connections of its group, to be used as this one is and as long: none of their handlers runs meanwhile. What
+   * is done to them takes effect when this connection's turn is over; what is written goes out at once. Writing to a peer
+   * does not stop reading from that peer: pause this connection when `write()` returns false, and resume it in the peer's `drain`.
+   */
+  get peers(): Connection[] {
+    const { context, index } = this.#use('peers');
+    return (context.groups?.peersOf(index) ?? []) as Connection[];
+  }
+
+  /**
+   * Joins a group; without an argument a new one, that ends with its last member. At once if no handler of the group runs:
+   * then none begins before this turn is over. Else when this turn is over.
+   * @returns the group
+   * @throws ERR_WAKEONE_IN_GROUP, ERR_WAKEONE_STALE_REGISTRATION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  joinGroup(group?: Group | GroupId): Group {
+    const turn = this.#use('joinGroup()');
+    const { memory, strands, registrar, groups } = turn.context;
+    const joined =
+      group === undefined
+        ? openGroup(memory, strands, registrar, {}, true)
+        : group instanceof Group
+          ? group
+          : groupById(memory, strands, group);
+    const ref = joined.refFor(memory);
+    const present = memory.groups.refOf(turn.index);
+    if (present === ref) return joined;
+    if (present !== NO_GROUP && memory.groups.generationOf(present) !== undefined)
+      throw makeError('ERR_WAKEONE_IN_GROUP', `${turn.index}`);
+    groups?.join(turn, ref);
+    return joined;
+  }
+
+  /** Leaves its group, if it is in one. At once; its handler that runs now still excludes those of the group. */
+  leaveGroup(): void {
+    const turn = this.#use('leaveGroup()');
+    turn.context.groups?.leave(turn);
   }
 
   /** Aborted when a teardown is asked for while the async handler that was given this connection is pending. */

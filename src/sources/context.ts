@@ -5,6 +5,7 @@ import type { Strands } from '../reactor/strands.ts';
 import type { Native, Region } from '../native/index.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Counter } from '../slots/layout.ts';
+import type { Connecting } from './connecting.ts';
 import type { PendingHandlers } from './pending.ts';
 import type { Registrar } from './registrar.ts';
 
@@ -18,12 +19,31 @@ export type Scratch = {
   readonly shared: SharedArrayBuffer;
 };
 
+/** A connection's turn as groups see it. */
+export type Joiner = {
+  readonly index: number;
+  /** It is another one's turn, whose handler uses this connection. */
+  readonly peer: boolean;
+  /** The group that it joins when its turn is over. */
+  joining: number;
+};
+
+/** The groups of a worker's turns. Connections are named as objects: what they are is above this. */
+export type GroupTurns = {
+  join(turn: Joiner, ref: number): void;
+  leave(turn: Joiner): void;
+  peersOf(member: number): readonly object[];
+};
+
 export type WorkerContext = {
   readonly worker: number;
   readonly memory: PoolMemory;
   readonly native: Native;
   readonly strands: Strands;
   readonly registrar: Registrar;
+  readonly connecting: Connecting;
+  /** Set before the first turn. */
+  groups: GroupTurns | undefined;
   readonly loop: LoopTurns;
   readonly pending: PendingHandlers;
   /** By number; what is behind one, its source knows. */

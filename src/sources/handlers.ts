@@ -13,10 +13,10 @@ type Result = void | Promise<void>;
 /**
  * Handlers of a connection. At most one of them runs at a time for one connection, in one worker; the next may run in
  * another worker. In one turn the order is: trigger, data, end, drain, timeout; `close` is the last of all and runs exactly once
- * for each connection whose `open` ran.
+ * for each connection whose `open` ran, and for each that `connect()` began.
  */
 export type ConnectionHandlers = {
-  /** The connection was accepted (or added). */
+  /** The connection was accepted (or added), or what `connect()` began is there. */
   open?(connection: Connection): Result;
   /** New input is there: `connection.input`, `connection.read()`. What is left unread is kept. */
   data?(connection: Connection): Result;

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { SystemError } from '../errors.ts';
 import type { Native, SocketAddress } from '../native/index.ts';
+import type { Group, GroupId } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 import { Kind } from '../slots/record.ts';
 import type { Limits } from '../slots/timeouts.ts';
@@ -26,6 +27,8 @@ export type ListenOptions = {
   readonly mode?: 'edge' | 'oneshot';
   /** Whether an IPv6 address takes IPv6 connections only. Default false. */
   readonly ipv6Only?: boolean;
+  /** Its connections join this group. */
+  readonly group?: Group | GroupId;
   /** Of each connection: timeout 'idle' when nothing was received, taken by the kernel or triggered for this long. Milliseconds, 1 to 2^30. */
   readonly idleTimeoutMs?: number;
   /** Of each connection: timeout 'read' when a message has begun and has not been taken wholly within this time. */
@@ -37,7 +40,7 @@ export type ListenOptions = {
 };
 
 export type ResolvedListenOptions = Required<
-  Omit<ListenOptions, 'port' | 'host' | 'path' | keyof TimeoutOptions>
+  Omit<ListenOptions, 'port' | 'host' | 'path' | 'group' | keyof TimeoutOptions>
 > & {
   readonly limits: Limits;
   readonly host: string | undefined;
@@ -55,6 +58,7 @@ const LISTEN_NAMES: Readonly<Record<keyof ListenOptions, true>> = {
   allowHalfOpen: true,
   mode: true,
   ipv6Only: true,
+  group: true,
   idleTimeoutMs: true,
   readTimeoutMs: true,
   writeTimeoutMs: true,

@@ -8,6 +8,7 @@
  */
 import { Errno } from '../native/index.ts';
 import type { Source } from '../reactor/source.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { Counter } from '../slots/layout.ts';
 import { handlerOf, isDisabled, Kind, Trait } from '../slots/record.ts';
 import { Flag, flagsOf, READY_NONE, Ready } from '../slots/word.ts';
@@ -102,7 +103,7 @@ export class ListenerSource implements Source {
     return Stop.BUDGET;
   }
 
-  /** `maxConnections` is the listener's cookie: 0 means any number. */
+  /** `maxConnections` is the lower half of the listener's cookie: 0 means any number. The upper half is its connections' group. */
   #isFull(index: number): boolean {
     const { records } = this.#context.memory;
     const most = records.cookieLow(index);
@@ -113,6 +114,7 @@ export class ListenerSource implements Source {
   #open(listener: number, generation: number, fd: number): void {
     const { memory, registrar } = this.#context;
     const config = memory.records.config(listener);
+    const group = memory.records.cookieHigh(listener);
     const inherited = config & (Trait.EDGE | Trait.HALF_OPEN | Trait.NOT_TCP);
     const limits = (config & Trait.TIMED) === 0 ? undefined : memory.timeouts.template(listener);
     const index = registrar.adopt(fd, {
@@ -122,6 +124,7 @@ export class ListenerSource implements Source {
       events: Ready.IN,
       cookie: 0n,
       listener: { index: listener, generation },
+      group,
       limits,
     });
     if (index < 0) {
@@ -129,7 +132,9 @@ export class ListenerSource implements Source {
       return;
     }
     memory.count(Counter.ACCEPTED);
-    this.#connections.open(index);
+    // In a group it opens when it is its turn.
+    if (group === NO_GROUP) this.#connections.open(index);
+    else this.#context.strands.handOver(index, Ready.IN, true);
   }
 
   #tell(listener: number, errno: number): void {

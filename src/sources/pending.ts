@@ -2,9 +2,10 @@
  * Async handlers that have not settled. Their slots stay active in this worker; a teardown meanwhile sets the handle's
  * abort signal, and after a grace time the handle is revoked (its calls throw) and the slot ends without waiting.
  */
+import { NO_GROUP } from '../slots/groups.ts';
 import { WorkerWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, causeOf } from '../slots/record.ts';
+import { Cause, causeOf, detailOf } from '../slots/record.ts';
 import { Flag, flagsOf } from '../slots/word.ts';
 
 /** A handle that an async handler holds. */
@@ -58,11 +59,25 @@ export class PendingHandlers {
 
   #check(held: Held): void {
     const { slots, records } = this.#memory;
+    this.#heedGroup(held.fd);
     if ((flagsOf(slots.word(held.fd)) & Flag.FORCED) === 0 || this.#timers.has(held.fd)) return;
     // A drain lets handlers finish. If it takes too long, the pool asks again, with another cause.
     if (causeOf(records.reason(held.fd)) === Cause.POOL_CLOSE) return;
     this.#limit(held);
     held.abort();
+  }
+
+  /** A group that is torn down has its turn only when this handler has settled: so its member is asked here. */
+  #heedGroup(index: number): void {
+    const { slots, records, groups } = this.#memory;
+    const ref = groups.refOf(index);
+    if (ref === NO_GROUP || groups.generationOf(ref) === undefined) return;
+    const group = groups.groupOf(ref);
+    const reason = records.reason(group);
+    if ((flagsOf(slots.word(group)) & Flag.FORCED) === 0 || causeOf(reason) !== Cause.TEARDOWN) return;
+    const generation = slots.generation(index);
+    if (records.giveReason(index, generation, Cause.TEARDOWN, detailOf(reason)))
+      slots.request(index, generation, Flag.FORCED);
   }
 
   #limit(held: Held): void {

@@ -4,6 +4,7 @@
  */
 import { Errno, type Native } from '../native/index.ts';
 import type { Strands } from '../reactor/strands.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { SlotWord } from '../slots/layout.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { Cause, Kind, packConfig, Trait } from '../slots/record.ts';
@@ -19,6 +20,10 @@ export type Application = {
   readonly traits: number;
   readonly events: number;
   readonly cookie: bigint;
+  /** The group that it joins, as its members name it; see slots/groups.ts. */
+  readonly group?: number;
+  /** What the kernel is asked for first, if not for `events`. */
+  readonly first?: number;
   readonly listener?: { readonly index: number; readonly generation: number };
   /** Of a listener: those of its connections. */
   readonly limits?: Limits | undefined;
@@ -104,15 +109,20 @@ export class Registrar {
 
   #begin(fd: number, application: Application): number {
     const { slots, records, census } = this.#memory;
-    const { handler, kind, traits, events, cookie, listener } = application;
+    const { handler, kind, traits, events, cookie, listener, group = NO_GROUP, first = events } = application;
     const generation = slots.generation(fd);
     const timed = this.#beginTimes(fd, application);
     records.begin(fd, generation, packConfig(handler, kind, traits | timed), events, cookie);
     if (census.enter(fd, listener)) this.onFirst();
-    const result = this.#strands.arm(fd, generation, events);
+    const result = this.#strands.arm(fd, generation, first);
     if (result < 0) {
       this.#strands.abandon(fd);
       return result;
+    }
+    if (group !== NO_GROUP && !this.#strands.join(fd, group)) {
+      // It has been torn down just now; so is this.
+      records.giveReason(fd, generation, Cause.TEARDOWN, 0);
+      slots.request(fd, generation, Flag.FORCED);
     }
     const { phase } = this.#memory;
     if (phase !== PoolPhase.OPEN) {

@@ -47,6 +47,11 @@ export class Registration {
     this.generation = generation;
   }
 
+  /** Whether it is of the pool with this memory. Internal. */
+  isOf(memory: PoolMemory): boolean {
+    return this.#memory.buffers.control === memory.buffers.control;
+  }
+
   /** Plain data that names this registration in any thread of the pool. */
   get id(): RegistrationId {
     return { fd: this.fd, generation: this.generation };

@@ -21,8 +21,10 @@ import { packThrown } from '../reactor/thrown.ts';
 import { Config, MAIN_COUNTERS, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
+import { Connecting } from './connecting.ts';
 import { makeScratch, type WorkerContext } from './context.ts';
 import { FdSource } from './fd-source.ts';
+import { GroupSource } from './group-source.ts';
 import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts';
 import { ListenerSource } from './listener.ts';
 import { PendingHandlers } from './pending.ts';
@@ -92,6 +94,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     native,
     strands,
     registrar,
+    connecting: new Connecting(memory, strands),
+    groups: undefined,
     loop,
     pending,
     handlers,
@@ -128,10 +132,13 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   const end = await new Promise<End>((resolve) => {
     const hooks = { onAttention: () => pending.attend(), onEnd: resolve };
     const functions = new FdSource(context);
-    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM, TIMER.
-    const sources = [functions, connections, listeners, functions, functions, functions];
+    // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM, TIMER; then GROUP.
+    const members = [functions, connections, listeners, functions, functions, functions];
+    const groups = new GroupSource(context, connections, members);
+    context.groups = groups;
+    const sources = [...members, groups];
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.RUNNING;
-    const reactor = new Reactor(task.worker, dispatcher, loop, sources, hooks);
+    const reactor = new Reactor(task.worker, dispatcher, strands, loop, sources, hooks);
     current = { context, send, presence: reactor.presence };
     reactor.start();
   });

@@ -11,6 +11,7 @@ import { Cause, Kind, kindOf, Trait } from '../slots/record.ts';
 import { Reset } from '../slots/timeouts.ts';
 import { READY_NONE } from '../slots/word.ts';
 import { checkCookie } from './add.ts';
+import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkDelay, timeout } from './limits.ts';
 import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
@@ -25,6 +26,8 @@ export type TimerOptions = {
   readonly everyMs?: number;
   /** 64 bits of the user's, handed to the handler. */
   readonly cookie?: bigint | number;
+  /** The group that it joins. */
+  readonly group?: Group | GroupId;
 };
 
 /** Names a timer for another thread: plain data, never reused. */
@@ -35,6 +38,7 @@ const OPTION_NAMES: Readonly<Record<keyof TimerOptions, true>> = {
   afterMs: true,
   everyMs: true,
   cookie: true,
+  group: true,
 };
 
 export class Timer {
@@ -101,7 +105,7 @@ export class Timer {
 /**
  * Makes a timer. Any thread of the pool.
  * @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND,
- *   ERR_WAKEONE_SOURCES_EXHAUSTED; then nothing has changed
+ *   ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_OTHER_POOL, ERR_WAKEONE_STALE_REGISTRATION; then nothing has changed
  */
 export function openTimer(
   memory: PoolMemory,
@@ -121,6 +125,7 @@ export function openTimer(
     traits: Trait.EDGE,
     events: READY_NONE,
     cookie: checkCookie(options.cookie),
+    group: groupRef(memory, strands, options.group),
     timer: { afterMs, periodMs },
   });
   if (index < 0) throw exhausted(memory);

@@ -11,6 +11,7 @@ import { Kind, kindOf, mergeOf, mergeTrait, Trait } from '../slots/record.ts';
 import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { READY_NONE, State } from '../slots/word.ts';
 import { checkCookie, findHandler } from './add.ts';
+import { type Group, type GroupId, groupRef } from './group.ts';
 import type { Registrar } from './registrar.ts';
 import { checkPosted, isPostable, Registration } from './registration.ts';
 
@@ -26,6 +27,8 @@ export type UserEventOptions = {
   readonly name?: string;
   /** 64 bits of the user's, handed to the handler. */
   readonly cookie?: bigint | number;
+  /** The group that it joins. */
+  readonly group?: Group | GroupId;
 };
 
 /** Names a user event for another thread: plain data, never reused. */
@@ -36,6 +39,7 @@ const OPTION_NAMES: Readonly<Record<keyof UserEventOptions, true>> = {
   merge: true,
   name: true,
   cookie: true,
+  group: true,
 };
 const MERGES = { or: Merge.OR, add: Merge.ADD, last: Merge.LAST, count: Merge.COUNT } as const;
 const MAX_NAME_BYTES = 64;
@@ -61,6 +65,11 @@ export class UserEvent {
   /** Plain data that names this event in any thread of the pool. */
   get id(): UserEventId {
     return { source: this.#index, generation: this.#generation };
+  }
+
+  /** What `group.add()` takes. Its `fd` is no descriptor, but the number of the source. */
+  get registration(): Registration {
+    return this.#registration;
   }
 
   /** Whether the event has not ended. Any thread. */
@@ -150,6 +159,7 @@ export function openUserEvent(
     throw makeError('ERR_WAKEONE_NAME_IN_USE', show(options.name));
   const index = registrar.registerSource({
     handler,
+    group: groupRef(memory, strands, options.group),
     kind: Kind.EVENT,
     traits: Trait.EDGE | mergeTrait(merge),
     events: READY_NONE,

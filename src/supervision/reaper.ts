@@ -12,8 +12,10 @@
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
+import { enqueue } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
@@ -25,7 +27,7 @@ const RETRY_MS = 1;
  * What goes on when a worker dies in its turn. A listener has no handler that could have done it: the connection that it was
  * opening ends. Of posts only those are lost that the dead one had taken.
  */
-const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM, Kind.TIMER]);
+const GO_ON: ReadonlySet<number> = new Set([Kind.LISTENER, Kind.EVENT, Kind.ITEM, Kind.TIMER, Kind.GROUP]);
 const POSTED: ReadonlySet<number> = new Set([Kind.EVENT, Kind.ITEM, Kind.TIMER]);
 
 /**
@@ -73,23 +75,33 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
       if (census.repair(index))
         askListener(dispatcher, records.parent(index), records.parentGeneration(index));
       const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
-      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+      // It may have died while it joined, or was taken out.
+      repairGroup(dispatcher, index);
+      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
       else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
     } else if (slots.state(index) === State.QUEUED) {
       // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
       // overflow it stays once; in the ring a second one fails its claim.
-      dispatcher.push(index + 1);
+      enqueue(dispatcher, index);
     } else if (waitsForTimer(memory, index)) {
       const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
-      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
     }
     if (hasPosts(memory, index)) {
       // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
       const outcome = slots.request(index, slots.generation(index), Flag.USER);
-      if (outcome === Outcome.PUSH) dispatcher.push(index + 1);
+      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
     }
   }
   return lost;
+}
+
+/** Has the list of the slot's group made again. */
+function repairGroup(dispatcher: PoolDispatcher, index: number): void {
+  const { groups } = dispatcher.memory;
+  const ref = groups.refOf(index);
+  if (ref !== NO_GROUP && groups.requestTurn(ref, Flag.CONTROL) === Outcome.PUSH)
+    dispatcher.push(groups.groupOf(ref) + 1);
 }
 
 /** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */
@@ -104,16 +116,15 @@ function hasPosts({ records, users }: PoolMemory, index: number): boolean {
 
 /**
  * The timer may have died with its worker: a listener without descriptors would never look again, a peer of a draining
- * pool that never ends never be left. A look too many finds no room, or leaves that peer early.
+ * pool that never ends never be left, nor one that does not answer. A look too many finds no room, or no answer, or leaves
+ * that peer early.
  */
 function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
   const state = slots.state(index);
   if (state !== State.ARMED && state !== State.DISABLED) return false;
   if (kindOf(records.config(index)) === Kind.LISTENER) return state === State.DISABLED;
-  const lingering = Phase.DRAINING | Phase.SHUT;
-  return (
-    kindOf(records.config(index)) === Kind.CONNECTION && (records.phase(index) & lingering) === lingering
-  );
+  if (kindOf(records.config(index)) !== Kind.CONNECTION) return false;
+  return (records.phase(index) & (Phase.DRAINING | Phase.CONNECTING)) !== 0;
 }
 
 /**
@@ -121,7 +132,8 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, census, layout } = dispatcher.memory;
+  const { slots, records, data, census, layout, groups } = dispatcher.memory;
+  groups.forget(index);
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
   // The index of a source without a descriptor may be the number of a file of somebody's, the pool's own too.
@@ -143,7 +155,7 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
 function askListener(dispatcher: PoolDispatcher, listener: number | undefined, generation: number): void {
   if (listener === undefined) return;
   const outcome = dispatcher.memory.slots.request(listener, generation, Flag.CONTROL);
-  if (outcome === Outcome.PUSH) dispatcher.push(listener + 1);
+  if (outcome === Outcome.PUSH) enqueue(dispatcher, listener);
 }
 
 /** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */

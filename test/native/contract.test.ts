@@ -7,7 +7,7 @@ import { Epoll, Errno, Shutdown, type SocketAddress } from '../../src/native/ind
 import { FakeMachine, type Machine, RealMachine } from './machine.ts';
 
 const { IN, OUT, ERR, HUP, RDHUP, EDGE, ONESHOT } = Epoll;
-const ECONNREFUSED = -111;
+const { ECONNREFUSED } = Errno;
 const EFAULT = -14;
 
 const kernels: readonly [string, () => Machine][] = [
@@ -660,6 +660,103 @@ describe.each(kernels)('on %s', (_, boot) => {
     expect(m.ready(server, ERR)).toBe(IN | OUT | ERR | HUP | RDHUP);
     expect(m.read(server)).toBe(Errno.ECONNRESET);
     expect(m.native.shutdown(server, Shutdown.WRITE)).toBe(Errno.ENOTCONN);
+  });
+
+  describe('connect', () => {
+    const socket = (family: 'IPv4' | 'unix' = 'IPv4'): number => m.own(m.native.socketStream(family));
+    const listener = (backlog = 8): { fd: number; address: SocketAddress } => {
+      const fd = socket();
+      m.native.bind(fd, { family: 'IPv4', address: '127.0.0.1', port: 0 });
+      m.native.listen(fd, backlog);
+      return { fd, address: m.native.localAddress(fd) as SocketAddress };
+    };
+    /** An address where nobody listens. */
+    const nobody = (): SocketAddress => {
+      const { fd, address } = listener();
+      m.close(fd);
+      return address;
+    };
+
+    test('TCP: is under way, then writable, without an error and with a peer', () => {
+      const { fd, address } = listener();
+      const [client, set] = [socket(), m.set()];
+      expect(m.native.connect(client, address)).toBe(Errno.EINPROGRESS);
+      m.add(set, client, OUT | EDGE);
+      expect(m.event(set)).toBe(OUT);
+      expect(m.native.takeError(client)).toBe(0);
+      expect(m.native.peerAddress(client)).toEqual(address);
+      expect(m.native.connect(client, address)).toBe(0);
+      expect(m.native.connect(client, address)).toBe(Errno.EISCONN);
+      m.ready(fd, IN);
+      const server = m.own(m.native.accept(fd));
+      expect(m.native.peerAddress(server)).toEqual(m.native.localAddress(client));
+      expect(m.write(client, 'hi')).toBe(2);
+      m.ready(server, IN);
+      expect(m.read(server)).toBe('hi');
+    });
+
+    test('TCP: where nobody listens it hangs up, and the error is told once', () => {
+      const [client, address] = [socket(), nobody()];
+      expect(m.native.connect(client, address)).toBe(Errno.EINPROGRESS);
+      expect(m.ready(client, ERR)).toBe(IN | OUT | RDHUP | HUP | ERR);
+      expect(m.native.peerAddress(client)).toBe(Errno.ENOTCONN);
+      expect(m.native.takeError(client)).toBe(-ECONNREFUSED);
+      expect(m.native.takeError(client)).toBe(0);
+      expect(m.ready(client, HUP)).toBe(IN | OUT | RDHUP | HUP);
+    });
+
+    test('TCP: a full backlog leaves it under way, without a word', () => {
+      const { fd, address } = listener(0);
+      const [first, second, set] = [socket(), socket(), m.set()];
+      m.native.connect(first, address);
+      m.ready(first, OUT);
+      m.ready(fd, IN);
+      expect(m.native.connect(second, address)).toBe(Errno.EINPROGRESS);
+      m.add(set, second, IN | OUT | RDHUP | EDGE);
+      expect(m.events(set)).toEqual([]);
+      expect(m.native.takeError(second)).toBe(0);
+      expect(m.native.peerAddress(second)).toBe(Errno.ENOTCONN);
+      expect(m.native.connect(second, address)).toBe(Errno.EALREADY);
+      expect(m.write(second, 'early')).toBe(Errno.EAGAIN);
+      expect(m.read(second)).toBe(Errno.EAGAIN);
+      m.own(m.native.accept(fd));
+      expect(m.event(set)).toBe(OUT);
+      expect(m.native.peerAddress(second)).toEqual(address);
+    });
+
+    test('TCP: a socket that never was connected looks writable and hung up', () => {
+      const [client, set] = [socket(), m.set()];
+      m.add(set, client, IN | OUT | RDHUP | EDGE);
+      expect(m.event(set)).toBe(OUT | HUP);
+      expect(m.native.takeError(client)).toBe(0);
+      expect(m.native.peerAddress(client)).toBe(Errno.ENOTCONN);
+    });
+
+    test('AF_UNIX: answers at once', () => {
+      const fd = socket('unix');
+      const address = { family: 'unix', path: m.path() } as const;
+      expect(m.native.connect(socket('unix'), address)).toBe(Errno.ENOENT);
+      m.native.bind(fd, address);
+      expect(m.native.connect(socket('unix'), address)).toBe(ECONNREFUSED);
+      m.native.listen(fd, 0);
+      const [client, late] = [socket('unix'), socket('unix')];
+      expect(m.native.connect(client, address)).toBe(0);
+      expect(m.native.connect(late, address)).toBe(Errno.EAGAIN);
+      expect(m.ready(late, OUT)).toBe(OUT | HUP);
+      const server = m.own(m.native.accept(fd));
+      expect(m.write(client, 'hi')).toBe(2);
+      expect(m.read(server)).toBe('hi');
+      expect(m.native.connect(client, address)).toBe(Errno.EISCONN);
+      expect(m.native.connect(late, address)).toBe(0);
+    });
+
+    test('what is no socket, no address or of another family is refused', () => {
+      const address: SocketAddress = { family: 'IPv4', address: '127.0.0.1', port: 1 };
+      expect(m.native.connect(m.eventfd(), address)).toBe(Errno.ENOTSOCK);
+      expect(m.native.connect(999, address)).toBe(Errno.EBADF);
+      expect(m.native.connect(socket(), { ...address, address: 'localhost' })).toBe(Errno.EINVAL);
+      expect(m.native.connect(socket('unix'), { family: 'unix', path: '' })).toBe(Errno.EINVAL);
+    });
   });
 
   test('AF_UNIX: a backlog lets one more wait than was asked for, then EAGAIN', () => {

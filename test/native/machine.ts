@@ -163,7 +163,7 @@ export class FakeMachine extends Machine {
   }
 
   protected connectTo(address: SocketAddress): number {
-    return this.fake.connect(address);
+    return this.fake.client(address);
   }
 
   protected makePair(): [number, number] {

@@ -18,6 +18,7 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
   ['batch', of.batch, of.batch + L.BATCH_EVENTS * 4],
   ['ring', of.ring, of.ring + of.ringCapacity],
   ['slots', of.slot(0), of.slot(of.maxFds)],
+  ['places in groups', of.member(0), of.member(of.maxFds)],
   ['overflow', of.overflow, of.overflow + of.overflowWords],
   ['times', of.timesOf(0), of.timesOf(of.maxFds)],
   ['marks', of.marks, of.marks + markWords(of.maxFds)],
@@ -25,7 +26,7 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(4);
+    expect(L.LAYOUT_VERSION).toBe(5);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -37,6 +38,7 @@ describe('the layout', () => {
       REASON: 6,
       CENSUS: 7,
       ACTIVITY: 8,
+      GROUP: 9,
       PARENT_GENERATION: 10,
       LINK: 11,
       INPUT: 12,
@@ -55,12 +57,13 @@ describe('the layout', () => {
       ['batch', 1856],
       ['ring', 2880],
       ['slots', 4928],
+      ['places in groups', 20_928],
       // A bit for each hint, from 0 to the last of the poll.
-      ['overflow', 20_928],
-      ['times', 20_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
-      ['marks', 20_960 + 1000 * 8],
+      ['overflow', 24_928],
+      ['times', 24_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
+      ['marks', 24_960 + 1000 * 8],
     ]);
-    expect(layout.length).toBe(28_960 + 32 + 1);
+    expect(layout.length).toBe(32_960 + 32 + 1);
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -82,9 +85,9 @@ describe('the layout', () => {
       expect(at % L.LINE).toBe(0);
   });
 
-  test('costs 64 bytes a slot, 32 more if it has timeouts, and two bits', () => {
+  test('costs 64 bytes a slot, 16 more in a group, 32 more if it has timeouts, and two bits', () => {
     const more = new L.Layout(layout.maxFds + 512, layout.ringCapacity);
-    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + LINE_BYTES / 2) + 2 * 64 + 4);
+    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + 16 + LINE_BYTES / 2) + 2 * 64 + 4);
   });
 
   test('is read back from the words that describe it', () => {
@@ -130,9 +133,17 @@ describe('words that several threads change', () => {
   });
 });
 
-/** A listener's family and another one's user word are the same word. */
-function oneEach({ USER, ...words }: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER'> {
+/** Some words are called otherwise in slots of another kind. */
+function oneEach({
+  USER,
+  CONNECT,
+  MEMBERS,
+  MEMBER_COUNT,
+  ...words
+}: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER' | 'CONNECT' | 'MEMBERS' | 'MEMBER_COUNT'> {
   expect(USER).toBe(words.FAMILY);
+  expect(CONNECT).toBe(words.PARENT_GENERATION);
+  expect([MEMBERS, MEMBER_COUNT]).toEqual([words.COOKIE_LO, words.COOKIE_HI]);
   return words;
 }
 

@@ -60,7 +60,7 @@ function listen(traits: number, maxConnections = 0): void {
 
 /** Clients; their numbers are closed at once, or kept. */
 function connect(count: number): number[] {
-  return Array.from({ length: count }, () => pool.native.connect(address));
+  return Array.from({ length: count }, () => pool.native.client(address));
 }
 
 /** One turn of the listener, as a worker would run it after an event of the kernel. */

@@ -8,7 +8,7 @@ import { until } from '../servers/deadline.ts';
 import { Child } from './child.ts';
 import { activityOf } from './threads.ts';
 
-const LIMIT = 64;
+const LIMIT = 96;
 const CLIENTS = 80;
 const TICKS_PER_SECOND = 100;
 
