@@ -349,6 +349,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       Trait.OWN |
       (options.mode === 'edge' ? Trait.EDGE : 0) |
       (options.allowHalfOpen ? Trait.HALF_OPEN : 0) |
+      (options.sticky ? Trait.STICKY_FAMILY : 0) |
       (options.path === undefined ? 0 : Trait.NOT_TCP);
     const application = {
       handler,

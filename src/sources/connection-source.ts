@@ -418,6 +418,7 @@ export class ConnectionSource implements Source {
     if (turn.failure !== undefined) this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
     const { index, closing } = turn;
     this.#release(turn);
+    this.#context.locals.drop(index);
     // Only who was told that it is theirs gets it: a handler may have thrown, or the pool ended, after its detach().
     this.#context.strands.end(index, closing?.type === 'detached');
   }

@@ -12,7 +12,7 @@
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
-import { enqueue } from '../reactor/queueing.ts';
+import { enqueue, enqueueHint } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
@@ -42,6 +42,8 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   memory.port.store(line + WorkerWord.ATTENTION, 0);
   const mutex = new Mutex(memory.port, Word.BUFFER_LOCK);
   if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
+  // Before the look at the slots: a sender or registrar that comes later finds it closed (B2, H2).
+  dispatcher.mail.boxes.close(worker);
   const lost = reapSlots(dispatcher, native, dead);
   // It may have died before it told the monitor of a timeout.
   memory.timeouts.markAll();
@@ -52,11 +54,23 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   dispatcher.limit.askForReview();
   // It may have been the one that looks for work, or have died between choosing somebody and waking it.
   dispatcher.stopSearching();
-  dispatcher.wakeForWork();
+  dispatcher.mail.stopWaiting(worker);
+  dispatcher.wakeIfWork();
+  reviveMail(dispatcher, alive & ~(1 << worker));
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
   memory.port.notify(Word.MONITOR, 1);
   return lost;
+}
+
+/** The dead one may have died between sending a hint, or giving its place away, and waking the worker that it is for. */
+function reviveMail({ mail }: PoolDispatcher, alive: number): void {
+  for (let rest = alive; rest !== 0; rest &= rest - 1) {
+    const worker = 31 - Math.clz32(rest & -rest);
+    if (mail.boxes.isEmpty(worker)) continue;
+    mail.boxes.call(worker);
+    mail.rouse(worker);
+  }
 }
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
@@ -64,6 +78,7 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
   const { slots, records, layout, census } = memory;
   const lost: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
+    evict(dispatcher, index, dead);
     // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
     const goesOn = GO_ON.has(kindOf(records.config(index)));
     if (ownerOf(slots.word(index)) === dead) {
@@ -96,12 +111,22 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
   return lost;
 }
 
+/** Ends a slot that lived in the dead worker, with what it kept there: its last delivery is anybody's. */
+function evict({ memory }: PoolDispatcher, index: number, dead: number): void {
+  const { slots, records, homes } = memory;
+  if (homes.of(index) !== dead - Owner.FIRST_WORKER || !homes.evict(index)) return;
+  const generation = slots.generation(index);
+  records.giveReason(index, generation, Cause.WORKER_DIED, 0);
+  // From ARMED or DISABLED it is queued by this; the look that follows pushes it.
+  slots.request(index, generation, Flag.FORCED);
+}
+
 /** Has the list of the slot's group made again. */
 function repairGroup(dispatcher: PoolDispatcher, index: number): void {
   const { groups } = dispatcher.memory;
   const ref = groups.refOf(index);
   if (ref !== NO_GROUP && groups.requestTurn(ref, Flag.CONTROL) === Outcome.PUSH)
-    dispatcher.push(groups.groupOf(ref) + 1);
+    enqueueHint(dispatcher, groups.groupOf(ref));
 }
 
 /** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */
@@ -132,8 +157,9 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, census, layout, groups } = dispatcher.memory;
+  const { slots, records, data, census, layout, groups, homes } = dispatcher.memory;
   groups.forget(index);
+  homes.leave(index);
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
   // The index of a source without a descriptor may be the number of a file of somebody's, the pool's own too.

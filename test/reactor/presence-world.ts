@@ -118,7 +118,11 @@ export function poolProgram(pool: PoolCase): Program {
   if (pushes > 0)
     threads.push({
       name: 'pusher',
-      body: repeat(pushes, (port) => make(port, Owner.MAIN, pool).pushAndWake(0)),
+      body: repeat(pushes, (port) => {
+        const dispatcher = make(port, Owner.MAIN, pool);
+        dispatcher.push(1);
+        dispatcher.pushed();
+      }),
     });
   if (events > 0)
     threads.push({

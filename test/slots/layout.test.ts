@@ -22,11 +22,12 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
   ['overflow', of.overflow, of.overflow + of.overflowWords],
   ['times', of.timesOf(0), of.timesOf(of.maxFds)],
   ['marks', of.marks, of.marks + markWords(of.maxFds)],
+  ['mailboxes', of.mailbox(0), of.mailbox(L.MAX_WORKERS)],
 ];
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(5);
+    expect(L.LAYOUT_VERSION).toBe(6);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -62,8 +63,10 @@ describe('the layout', () => {
       ['overflow', 24_928],
       ['times', 24_928 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
       ['marks', 24_960 + 1000 * 8],
+      ['mailboxes', 32_960 + 48],
     ]);
-    expect(layout.length).toBe(32_960 + 32 + 1);
+    // Three lines, the cells, a bit for each hint.
+    expect(layout.length).toBe(33_008 + 32 * (48 + L.MAILBOX_CAPACITY + 32));
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -85,9 +88,9 @@ describe('the layout', () => {
       expect(at % L.LINE).toBe(0);
   });
 
-  test('costs 64 bytes a slot, 16 more in a group, 32 more if it has timeouts, and two bits', () => {
+  test('costs 64 bytes a slot, 16 more in a group, 32 more if it has timeouts, and 34 bits', () => {
     const more = new L.Layout(layout.maxFds + 512, layout.ringCapacity);
-    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + 16 + LINE_BYTES / 2) + 2 * 64 + 4);
+    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + 16 + LINE_BYTES / 2) + 34 * 64);
   });
 
   test('is read back from the words that describe it', () => {
