@@ -3,6 +3,10 @@ import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { makeError, show } from './errors.ts';
 
+/** Rules of waking that can be switched off, to measure what each of them gives: see reactor/wake-policy.ts. */
+export const WAKE_RULES = ['oneSearcher', 'chain', 'putOff'] as const;
+export type WakeRule = (typeof WAKE_RULES)[number];
+
 export type PoolOptions = {
   /** The handler module: a file whose default export is what `defineHandlers` returned. Loaded once per worker. */
   readonly handlers: URL | string;
@@ -34,8 +38,11 @@ export type PoolOptions = {
   readonly workerData?: unknown;
   /** Gives up the start of the pool. */
   readonly signal?: AbortSignal;
-  /** Hints that may wait in the ring before another worker is woken at once instead of within a millisecond. */
-  readonly wakeAtHints?: number;
+  /** Hints that may wait in the ring before another worker is woken at once instead of within a millisecond. Default: as
+   *  many as it pays, by what turns take and wake-ups cost. */
+  readonly wakeAtHints?: number | undefined;
+  /** Benchmarks only: rules of waking that are switched off. */
+  readonly wakeRulesOff?: readonly WakeRule[];
   /** Tests only: parked workers look again after this time, and count what they find as rescued. 0: never. */
   readonly safetyTimeoutMs?: number;
 };
@@ -90,17 +97,22 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
     graceMs: integer('graceMs', options.graceMs, 0, 2 ** 31 - 1, () => 1000),
     workerData: options.workerData,
     signal: options.signal,
-    wakeAtHints: integer('wakeAtHints', options.wakeAtHints, 0, 2 ** 20, () => DEFAULT_WAKE_AT_HINTS),
+    wakeAtHints:
+      options.wakeAtHints === undefined
+        ? undefined
+        : integer('wakeAtHints', options.wakeAtHints, 0, 2 ** 20, () => 0),
+    wakeRulesOff: wakeRules(options.wakeRulesOff),
     safetyTimeoutMs: integer('safetyTimeoutMs', options.safetyTimeoutMs, 0, 2 ** 31 - 1, () => 0),
   };
 }
 
-/**
- * About a millisecond of the smallest handlers: a longer queue is shared at once, a shorter one is either gone by the
- * monitor's next tick or shared then. (Echo, 64 connections, 2 workers on 2 CPUs: waking at 8 hints cost 15 % more CPU
- * per request and lost 20 % of the throughput against this.)
- */
-const DEFAULT_WAKE_AT_HINTS = 128;
+function wakeRules(given: readonly WakeRule[] | undefined): readonly WakeRule[] {
+  const isRule = (name: unknown): boolean => WAKE_RULES.includes(name as WakeRule);
+  if (given === undefined) return [];
+  if (!Array.isArray(given) || !given.every(isRule))
+    throw invalid('wakeRulesOff', `an array with any of ${WAKE_RULES.join(', ')}`, given);
+  return [...(given as readonly WakeRule[])];
+}
 
 const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
   handlers: true,
@@ -119,6 +131,7 @@ const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
   workerData: true,
   signal: true,
   wakeAtHints: true,
+  wakeRulesOff: true,
   safetyTimeoutMs: true,
 };
 

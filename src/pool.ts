@@ -21,9 +21,10 @@ import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
+import { packPolicy } from './reactor/wake-policy.ts';
 import { Config, MAIN_COUNTERS, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
-import { Kind, Trait } from './slots/record.ts';
+import { HOME_OF_EACH, homeTrait, Kind, Trait } from './slots/record.ts';
 import { Flag, Ready } from './slots/word.ts';
 import { type AddOptions, addError, findHandler, resolveAdd } from './sources/add.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
@@ -102,7 +103,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.WAKE_FD, this.#descriptors.wake],
       [Config.STOP_FD, this.#descriptors.stop],
       [Config.SAFETY_TIMEOUT_MS, options.safetyTimeoutMs],
-      [Config.WAKE_AT_HINTS, options.wakeAtHints],
+      [Config.WAKE_POLICY, packPolicy(options.wakeAtHints, options.wakeRulesOff)],
       [Config.GRACE_MS, options.graceMs],
       [Config.MONITORED, Number(monitored)],
       [Config.HIGH_WATER_MARK, options.highWaterMark],
@@ -158,8 +159,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    const group = groupRef(this.#memory, this.#strands, options.group);
-    const application = { ...resolveAdd(options, this.#entries), group };
+    const resolved = resolveAdd(options, this.#entries);
+    const application = { ...resolved, group: groupRef(this.#memory, this.#strands, options.group) };
     const nonBlocking = flag('nonBlocking', options.nonBlocking, true);
     this.#checkFd(fd);
     const result = this.#registrar.register(fd, application);
@@ -349,7 +350,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       Trait.OWN |
       (options.mode === 'edge' ? Trait.EDGE : 0) |
       (options.allowHalfOpen ? Trait.HALF_OPEN : 0) |
-      (options.sticky ? Trait.STICKY_FAMILY : 0) |
+      (options.sticky ? homeTrait(HOME_OF_EACH) : 0) |
       (options.path === undefined ? 0 : Trait.NOT_TCP);
     const application = {
       handler,

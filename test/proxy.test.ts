@@ -232,55 +232,63 @@ describe('real programs', () => {
     }
   };
 
-  test.skipIf(!isInstalled('wrk'))('carries wrk', async () => {
-    const server = createHttpServer((_, response) => void response.end('x'.repeat(200))).listen(0, HOST);
-    closers.push(() => server.close().closeAllConnections());
-    await once(server, 'listening');
-    const { demo, port } = await proxyTo(
-      (server.address() as { port: number }).port,
-      '--stats-interval-ms',
-      '20',
-    );
-    const { stdout } = await run('wrk', [
-      '-t1',
-      '-c32',
-      `-d${STRESS ? 20 : 2}s`,
-      '--timeout=10s',
-      `http://${HOST}:${port}/`,
-    ]);
-    expect(stdout).not.toMatch(/Socket errors|Non-2xx/);
-    expect(Number(/(\d+) requests in/.exec(stdout)?.[1])).toBeGreaterThan(100);
-    await noViolation(demo);
-  });
-
-  test.skipIf(!isInstalled('redis-server') || !isInstalled('redis-benchmark'))('carries redis', async () => {
-    const behind = await freePort();
-    const redis = spawn(
-      'redis-server',
-      ['--port', `${behind}`, '--bind', HOST, '--save', '', '--appendonly', 'no', '--dir', '/tmp'],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    closers.push(() => redis.kill());
-    for await (const line of createInterface({ input: redis.stdout }))
-      if (line.includes('Ready to accept')) break;
-    const { demo, port } = await proxyTo(behind, '--stats-interval-ms', '20');
-    const count = STRESS ? 500_000 : 10_000;
-    for (const pipelined of [1, 16]) {
-      const to = ['-h', HOST, '-p', `${port}`, '-c', '20', '-n', `${count}`, '-P', `${pipelined}`];
-      const { stdout } = await run('redis-benchmark', [
-        ...to,
-        '-d',
-        '300',
-        '-t',
-        'set,get,lrange_100',
-        '--csv',
+  test.skipIf(!isInstalled('wrk'))(
+    'carries wrk',
+    async () => {
+      const server = createHttpServer((_, response) => void response.end('x'.repeat(200))).listen(0, HOST);
+      closers.push(() => server.close().closeAllConnections());
+      await once(server, 'listening');
+      const { demo, port } = await proxyTo(
+        (server.address() as { port: number }).port,
+        '--stats-interval-ms',
+        '20',
+      );
+      const { stdout } = await run('wrk', [
+        '-t1',
+        '-c32',
+        `-d${STRESS ? 20 : 2}s`,
+        '--timeout=10s',
+        `http://${HOST}:${port}/`,
       ]);
-      expect(stdout).toMatch(/"SET","\d+/);
-      expect(stdout).toMatch(/"GET","\d+/);
-      expect(stdout).not.toMatch(/error/i);
-    }
-    await noViolation(demo);
-  });
+      expect(stdout).not.toMatch(/Socket errors|Non-2xx/);
+      expect(Number(/(\d+) requests in/.exec(stdout)?.[1])).toBeGreaterThan(100);
+      await noViolation(demo);
+    },
+    60_000,
+  );
+
+  test.skipIf(!isInstalled('redis-server') || !isInstalled('redis-benchmark'))(
+    'carries redis',
+    async () => {
+      const behind = await freePort();
+      const redis = spawn(
+        'redis-server',
+        ['--port', `${behind}`, '--bind', HOST, '--save', '', '--appendonly', 'no', '--dir', '/tmp'],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      closers.push(() => redis.kill());
+      for await (const line of createInterface({ input: redis.stdout }))
+        if (line.includes('Ready to accept')) break;
+      const { demo, port } = await proxyTo(behind, '--stats-interval-ms', '20');
+      const count = STRESS ? 500_000 : 10_000;
+      for (const pipelined of [1, 16]) {
+        const to = ['-h', HOST, '-p', `${port}`, '-c', '20', '-n', `${count}`, '-P', `${pipelined}`];
+        const { stdout } = await run('redis-benchmark', [
+          ...to,
+          '-d',
+          '300',
+          '-t',
+          'set,get,lrange_100',
+          '--csv',
+        ]);
+        expect(stdout).toMatch(/"SET","\d+/);
+        expect(stdout).toMatch(/"GET","\d+/);
+        expect(stdout).not.toMatch(/error/i);
+      }
+      await noViolation(demo);
+    },
+    300_000,
+  );
 
   async function freePort(): Promise<number> {
     const server = createServer().listen(0, HOST);

@@ -154,7 +154,7 @@ describe('the lists', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
-    for (const match of readme.matchAll(/npm (?:run )?(start|test|stress|bench)\b/g))
+    for (const match of readme.matchAll(/npm (?:run )?(start|test|stress|bench|model)\b/g))
       expect(scripts).toHaveProperty(match[1] ?? '');
   });
 

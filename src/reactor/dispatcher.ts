@@ -22,6 +22,7 @@ import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
 import { Limit } from './limit.ts';
 import { Mail } from './mail.ts';
+import { costAfter, hasRule } from './wake-policy.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
 
@@ -41,6 +42,8 @@ export type DispatcherMemory = Pick<
   'layout' | 'ring' | 'me' | 'config' | 'count' | 'countHighest'
 > & {
   readonly port: Port;
+  /** The mean cost of a wake-up in milliseconds, 0 before the first. */
+  wakeCostMs: number;
 };
 
 export class Dispatcher<
@@ -56,12 +59,14 @@ export class Dispatcher<
   readonly mail: Mail;
   /** Hints from this on stand for "ask the kernel"; one of them is valid. */
   readonly #firstPollHint: number;
+  readonly #oneSearcher: boolean;
 
   constructor(memory: Memory, native: Kernel) {
     const { port, layout } = memory;
     this.memory = memory;
     this.native = native;
     this.#firstPollHint = layout.pollIndex + 1;
+    this.#oneSearcher = hasRule(memory.config(Config.WAKE_POLICY), 'oneSearcher');
     this.lot = new ParkingLot(
       port,
       {
@@ -133,18 +138,27 @@ export class Dispatcher<
   /** The wake rule. Any thread, after its push. */
   wakeForWork(): void {
     const { port } = this.memory;
-    if (port.load(Word.SEARCHER) !== 0) return;
-    if (!this.limit.hasRoom) return;
-    if (this.lot.anyParked) {
-      if (port.compareExchange(Word.SEARCHER, 0, SEARCHING) !== 0) return;
-      if (this.lot.wakeNewest()) {
+    for (;;) {
+      if (this.#oneSearcher && port.load(Word.SEARCHER) !== 0) return;
+      if (!this.limit.hasRoom) return;
+      if (!this.lot.anyParked) break;
+      if (port.exchange(Word.SEARCHER, SEARCHING) !== 0 && this.#oneSearcher) return;
+      if (this.#wakeNewest()) {
         this.memory.count(Counter.WAKES_SENT);
         return;
       }
       port.store(Word.SEARCHER, 0);
+      // All have left meanwhile. Who made room while SEARCHER was set has woken nobody: look again (D1).
     }
     // Nobody is parked. A poller that waits in the kernel has no other way to learn of the hint.
     this.kickPoller();
+  }
+
+  #wakeNewest(): boolean {
+    const began = performance.now();
+    const woken = this.lot.wakeNewest();
+    if (woken) this.memory.wakeCostMs = costAfter(this.memory.wakeCostMs, performance.now() - began);
+    return woken;
   }
 
   /** A woken worker has found something, or is about to sleep. Then it owes a look (D1). */

@@ -13,6 +13,7 @@ import { PoolPhase } from '../slots/memory.ts';
 import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
 import type { Limit } from './limit.ts';
+import { hasRule, WakePolicy } from './wake-policy.ts';
 
 /** What a worker knows of its own presence. */
 export type Standing = {
@@ -31,7 +32,8 @@ export class Presence {
   readonly #calledAt: number;
   readonly #retireAt: number;
   readonly #strandsAt: number;
-  readonly #wakeAtHints: number;
+  readonly #policy: WakePolicy;
+  readonly #chains: boolean;
   #runnable: boolean;
   #searching: boolean;
   #reviewed: number;
@@ -53,7 +55,8 @@ export class Presence {
     this.#calledAt = this.#memory.layout.worker(worker) + WorkerWord.ATTENTION;
     this.#retireAt = this.#memory.layout.worker(worker) + WorkerWord.RETIRE;
     this.#strandsAt = this.#memory.layout.worker(worker) + WorkerWord.STRANDS;
-    this.#wakeAtHints = this.#memory.config(Config.WAKE_AT_HINTS);
+    this.#policy = new WakePolicy(this.#memory);
+    this.#chains = hasRule(this.#memory.config(Config.WAKE_POLICY), 'chain');
   }
 
   get standing(): Standing {
@@ -166,14 +169,19 @@ export class Presence {
   found(): void {
     if (!this.#searching) return;
     this.stopSearching();
-    this.share();
+    if (this.#chains) this.share(1);
   }
 
-  /** The wake rule after pushes of this worker, put off while few hints wait (D3). */
-  share(): void {
+  /** The wake rule after pushes of this worker, put off while it does not pay (D3). `mine`: see WakePolicy.wakes(). */
+  share(mine: number): void {
     const waiting = this.#memory.ring.length;
     this.#memory.countHighest(Counter.RING_HIGH_WATER, waiting);
-    if (waiting > this.#wakeAtHints) this.#dispatcher.wakeForWork();
+    if (this.#policy.wakes(waiting, mine)) this.#dispatcher.wakeForWork();
+  }
+
+  /** A turn has taken so long. */
+  noteTurn(ms: number): void {
+    this.#policy.noteTurn(ms);
   }
 
   /** Announces a park. True if there is a reason not to rest after all; endPark() follows in any case. */

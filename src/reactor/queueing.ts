@@ -2,7 +2,7 @@
  * From a slot that has entered QUEUED to the hint that stands for it, its own or that of its group; and to where that goes: the
  * queue of all, or the mailbox of the worker in which it lives.
  */
-import { HOME_GONE, NO_HOME } from '../slots/record.ts';
+import { isWorker } from '../slots/record.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 
 /**
@@ -19,7 +19,7 @@ export function enqueue(dispatcher: PoolDispatcher, index: number): boolean {
 export function enqueueHint(dispatcher: PoolDispatcher, slot: number): boolean {
   // A plain read: the transition that has queued the slot is ordered before it, and the home is older.
   const home = dispatcher.memory.homes.of(slot);
-  if (home === NO_HOME || home === HOME_GONE) {
+  if (!isWorker(home)) {
     dispatcher.push(slot + 1);
     return true;
   }

@@ -13,7 +13,7 @@
 import { Config, Counter, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
-import { HOME_GONE, HOME_SHIFT, homeOf, kindOf } from '../slots/record.ts';
+import { HOME_SHIFT, homeOf, isWorker, kindOf } from '../slots/record.ts';
 import { ParkState } from '../sync/parking.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import type { LoopTurns } from './loop-turns.ts';
@@ -21,6 +21,7 @@ import { Poller } from './poller.ts';
 import { Presence } from './presence.ts';
 import type { Source } from './source.ts';
 import type { Strands } from './strands.ts';
+import { SAMPLE_EVERY } from './wake-policy.ts';
 
 /** How often, in handlers, a busy worker asks whether its event loop is due. */
 const PACE = 32;
@@ -149,12 +150,19 @@ export class Reactor {
       this.#strands.restore(index, claimed);
       return;
     }
-    this.#sources[kindOf(config)]?.turn(index, claimed);
+    const source = this.#sources[kindOf(config)];
+    if (this.#paced % SAMPLE_EVERY === 0) {
+      const began = performance.now();
+      source?.turn(index, claimed);
+      this.presence.noteTurn(performance.now() - began);
+    } else {
+      source?.turn(index, claimed);
+    }
     this.loop.noteUserCode();
   }
 
   #isHome(home: number): boolean {
-    return home === this.#worker || home === HOME_GONE;
+    return home === this.#worker || !isWorker(home);
   }
 
   /** A member of a group has its turns in those of the group: a hint of its own is one of before it joined. */
@@ -197,7 +205,8 @@ export class Reactor {
   /** Puts the poll hint back behind the hints of the batch, and shares the work if there is enough of it. */
   #delivered(pushed: number): void {
     this.#dispatcher.releasePoll();
-    if (pushed > 0) this.presence.share();
+    // It takes the first itself, and the poll hint is behind them.
+    if (pushed > 0) this.presence.share(2);
   }
 
   #park(): Wait {

@@ -16,7 +16,7 @@ import type { PoolDispatcher } from './dispatcher.ts';
 import { DueHeap } from './due-heap.ts';
 import type { MonitorTime } from './monitor.ts';
 import { enqueue } from './queueing.ts';
-import { Stretches } from './stretches.ts';
+import { Stretches, USUAL_MS } from './stretches.ts';
 
 export class Timekeeper implements MonitorTime {
   readonly #dispatcher: PoolDispatcher;
@@ -26,7 +26,11 @@ export class Timekeeper implements MonitorTime {
   readonly #heap: DueHeap;
   /** The coarse clock as a moment. */
   #coarse: number;
-  readonly #endOf = (activity: number): number => this.#stretches.endOf(momentOf(activity, this.#now));
+  readonly #endOf = (activity: number): number => {
+    const value = momentOf(activity, this.#now);
+    // The value that is current has not ended yet: this thread may have been without a CPU since it stored it.
+    return value < this.#coarse ? this.#stretches.endOf(value) : Math.max(value + USUAL_MS, this.#now);
+  };
   readonly #take = (index: number): void => this.#look(index);
   #now: number;
   #pushed = 0;

@@ -17,13 +17,14 @@
  * M4  Tickets are of one clock, drawn after the transition: of two pushes of which one ended before the other began, the
  *     first has the smaller ticket. Who is QUEUED without a ticket is still being pushed, and comes last.
  * M5  Nothing that a vanished thread leaves half-done is needed: the supervisor requests the turns of all QUEUED members
- *     again, and Flag.CONTROL has the next owner make the list again from the slots.
+ *     again, and Flag.CONTROL has the next owner make the list again from the slots, before anything else. A member that was
+ *     ending names no group any more before its group has that owner.
  */
 import type { Port } from '../sync/port.ts';
 import { type Layout, LINE, MemberWord, SlotWord, Word } from './layout.ts';
 import { Outcome, type SlotTable } from './table.ts';
 import { isUserWordOf, MAX_USER_VALUE, valueOf } from './user.ts';
-import { Flag, State } from './word.ts';
+import { Flag, flagsOf, State } from './word.ts';
 
 const SOURCE_BITS = 20;
 const SOURCE_MASK = (1 << SOURCE_BITS) - 1;
@@ -168,8 +169,12 @@ export class GroupTable {
     return valueOf(word) === 0 && this.#port.compareExchange(at, word, word + CLOSED) === word;
   }
 
-  /** Makes the list again from the slots. Owner of the group. */
-  rebuild(group: number, ref: number): void {
+  /**
+   * The first thing of who has come to own the group, by a claim or seizure of this word: makes the list again from the slots
+   * if it may be in disorder.
+   */
+  begin(group: number, ref: number, word: number): void {
+    if ((flagsOf(word) & Flag.CONTROL) === 0) return;
     const port = this.#port;
     this.adopt(group, ref);
     port.store(this.#headOf(group), 0);

@@ -12,7 +12,7 @@
  */
 import type { Port } from '../sync/port.ts';
 import { Config, type Layout, SlotWord, WorkerWord } from './layout.ts';
-import { HOME_GONE, HOME_SHIFT, homeOf, NO_HOME } from './record.ts';
+import { HOME_SHIFT, homeOf, homeTrait, isWorker, NO_HOME } from './record.ts';
 
 const HOME_MASK = -1 << HOME_SHIFT;
 /** All bits: whatever home there was becomes this. */
@@ -43,7 +43,7 @@ export class Homes {
       const worker = this.#least();
       if (worker === NO_HOME) return false;
       this.#port.add(this.#layout.worker(worker) + WorkerWord.STRANDS, 1);
-      this.#port.or(this.#layout.slot(index) + SlotWord.CONFIG, (worker + 1) << HOME_SHIFT);
+      this.#port.or(this.#layout.slot(index) + SlotWord.CONFIG, homeTrait(worker));
       if (this.#isThere(worker)) return true;
       this.leave(index);
     }
@@ -61,7 +61,7 @@ export class Homes {
 
   #uncount(config: number): boolean {
     const worker = homeOf(config);
-    if (worker === NO_HOME || worker === HOME_GONE) return false;
+    if (!isWorker(worker)) return false;
     this.#port.add(this.#layout.worker(worker) + WorkerWord.STRANDS, -1);
     return true;
   }

@@ -71,7 +71,8 @@ export const Config = {
   WAKE_FD: 6,
   STOP_FD: 7,
   SAFETY_TIMEOUT_MS: 8,
-  WAKE_AT_HINTS: 9,
+  /** When to wake: packed by reactor/wake-policy.ts. */
+  WAKE_POLICY: 9,
   GRACE_MS: 10,
   MONITORED: 11,
   HIGH_WATER_MARK: 12,
@@ -94,8 +95,9 @@ export const Word = {
   /** Bitmap of parked workers; the clock of their stamps beside it is touched at the same moments. */
   PARKED: 64,
   PARK_CLOCK: 65,
-  /** Worker + 1 that was woken and is still looking for work. */
+  /** Whether a woken worker is still looking for work; what a wake-up costs, in nanoseconds, beside it. */
   SEARCHER: 80,
+  WAKE_COST: 81,
   /** Bitmap of runnable workers. */
   RUNNABLE: 96,
   /** { which poll hint is valid : 3, waits in the kernel : 1, holder as slot owner : 8 }; holder 0 while it is in the ring. */

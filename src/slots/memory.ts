@@ -73,6 +73,16 @@ export class PoolMemory {
     return this.words[at] ?? 0;
   }
 
+  /** What a wake-up costs who makes it, in milliseconds: a mean of the last ones, 0 before the first. */
+  get wakeCostMs(): number {
+    return (this.words[Word.WAKE_COST] ?? 0) / NS_PER_MS;
+  }
+
+  /** A new mean. Of two threads that come at once, one is lost. */
+  set wakeCostMs(ms: number) {
+    this.words[Word.WAKE_COST] = Math.ceil(ms * NS_PER_MS);
+  }
+
   /** Adds to a counter of this thread. A plain add: each block has one writer. */
   count(counter: Counter, by = 1): void {
     const at = this.#counterBase + counter;
@@ -85,6 +95,8 @@ export class PoolMemory {
     if (value > (this.#counters[at] ?? 0)) this.#counters[at] = value;
   }
 }
+
+const NS_PER_MS = 1e6;
 
 /** Index of a batch entry that is delivered, or was never there. */
 export const NO_EVENT = -1;

@@ -23,10 +23,8 @@ export const Trait = {
   HALF_OPEN: 0x40000,
   /** A raw handler must re-arm by itself. */
   MANUAL: 0x80000,
-  /** Of a listener: its connections are sticky. */
-  STICKY_FAMILY: 0x80000,
-  /** A group that ends with its last member. */
-  TRANSIENT: 0x80000,
+  /** A group that ends with its last member. (In the place of a merge, which groups have none of.) */
+  TRANSIENT: 0x200000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
   /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */
@@ -47,6 +45,11 @@ export const HOME_SHIFT = 26;
 export const NO_HOME = -1;
 /** In place of a worker that has died: the slot lives nowhere any more, and is about to end. */
 export const HOME_GONE = 62;
+/** Of a listener: it lives nowhere itself, each of its connections has a home. */
+export const HOME_OF_EACH = 61;
+export const homeTrait = (home: number): number => (home + 1) << HOME_SHIFT;
+/** Whether turns of a slot with this home are for that worker alone. */
+export const isWorker = (home: number): boolean => home !== NO_HOME && home < HOME_OF_EACH;
 export const homeOf = (config: number): number => (config >>> HOME_SHIFT) - 1;
 
 const HANDLER_MASK = 0xfff;

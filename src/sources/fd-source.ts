@@ -3,6 +3,7 @@
  * and for descriptors and user events one more for the last.
  */
 import type { Source } from '../reactor/source.ts';
+import { NO_GROUP } from '../slots/groups.ts';
 import { Counter } from '../slots/layout.ts';
 import {
   Cause,
@@ -89,16 +90,18 @@ export class FdSource implements Source {
 
   /**
    * Posts that count: a call for each, and several calls in a turn, since a turn costs more than a call. Each unit is taken
-   * by itself: a worker that dies loses one. Ends when the time of a turn is over, or something else is asked.
+   * by itself: a worker that dies loses one. Ends when the time of a turn is over, or something else is asked. In a group others
+   * may have been posted to in between: one call, then it is their turn.
    */
   #units(index: number, delivery: Delivery): void {
-    const { users, slots } = this.#context.memory;
+    const { users, slots, groups } = this.#context.memory;
+    const alone = groups.refOf(index) === NO_GROUP;
     const began = performance.now();
     for (let unit = 1; ; unit++) {
       const event = new FdEvent(delivery);
       if (!this.#invoke(event, delivery, () => this.#after(event, delivery))) return;
       FdEvent.revoke(event);
-      if (delivery.teardown !== undefined || (slots.waitingFlags(index) & ~Flag.USER) !== 0) break;
+      if (!alone || delivery.teardown !== undefined || (slots.waitingFlags(index) & ~Flag.USER) !== 0) break;
       if (isLook(unit) && performance.now() - began >= TURN_MS) break;
       if (users.take(index, true) === 0) break;
     }

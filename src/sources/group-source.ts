@@ -55,7 +55,7 @@ export class GroupSource implements Source, GroupTurns {
   turn(group: number, claimed: number): void {
     const { slots, groups } = this.#context.memory;
     const run = this.#enter(group, groups.makeRef(group, slots.generation(group)), NONE);
-    this.#begin(run, flagsOf(claimed));
+    this.#begin(run, claimed);
     this.#advance(run);
   }
 
@@ -76,8 +76,7 @@ export class GroupSource implements Source, GroupTurns {
     turn.joining = 0;
     const run = this.#enter(group, ref, turn.index);
     this.#setMember(run, turn.index);
-    // What was requested stays in the word; but a list that is in disorder must be put right first.
-    if ((flagsOf(seized) & Flag.CONTROL) !== 0) groups.rebuild(group, ref);
+    groups.begin(group, ref, seized);
     groups.admit(turn.index, ref);
     this.#note(group);
   }
@@ -121,13 +120,13 @@ export class GroupSource implements Source, GroupTurns {
   }
 
   /** What the group itself was asked. */
-  #begin(run: Run, flags: number): void {
+  #begin(run: Run, claimed: number): void {
     const { groups, records } = this.#context.memory;
     const { group, ref } = run;
-    if ((flags & Flag.CONTROL) !== 0) groups.rebuild(group, ref);
+    groups.begin(group, ref, claimed);
     this.#adopt(run);
     if (groups.size(group) > 0) this.#note(group);
-    if ((flags & Flag.FORCED) === 0) return;
+    if ((flagsOf(claimed) & Flag.FORCED) === 0) return;
     const cause = causeOf(records.reason(group));
     const tearing = cause === Cause.TEARDOWN || cause === Cause.WORKER_DIED ? Phase.SHUT : 0;
     records.setPhase(group, records.phase(group) | Phase.ENDING | tearing);
@@ -189,6 +188,8 @@ export class GroupSource implements Source, GroupTurns {
     }
     const index = run.queue.shift();
     if (index === undefined) return false;
+    // One that a handler has used as a peer and taken out may be in another group by now, whose owner runs its turns.
+    if (groups.refOf(index) !== run.ref) return true;
     const claimed = slots.claim(index, me);
     if (claimed === 0) return true;
     groups.setTicket(index);

@@ -99,6 +99,7 @@ export class Group {
     while (registration.active && groups.refOf(index) === ref) {
       const seized = this.active ? slots.seize(group, generation, me) : 0;
       if (seized !== 0) {
+        groups.begin(group, ref, seized);
         groups.adopt(group, ref);
         const word = slots.seize(index, registration.generation, me);
         if (word !== 0) {

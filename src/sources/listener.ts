@@ -10,7 +10,7 @@ import { Errno } from '../native/index.ts';
 import type { Source } from '../reactor/source.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { Counter } from '../slots/layout.ts';
-import { handlerOf, isDisabled, Kind, NO_HOME, Trait } from '../slots/record.ts';
+import { handlerOf, HOME_OF_EACH, homeOf, isDisabled, Kind, NO_HOME, Trait } from '../slots/record.ts';
 import { Flag, flagsOf, READY_NONE, Ready } from '../slots/word.ts';
 import type { ConnectionSource } from './connection-source.ts';
 import { enterTurn, leaveTurn, type WorkerContext } from './context.ts';
@@ -126,7 +126,7 @@ export class ListenerSource implements Source {
       listener: { index: listener, generation },
       group,
       limits,
-      sticky: (config & Trait.STICKY_FAMILY) !== 0,
+      sticky: homeOf(config) === HOME_OF_EACH,
     });
     if (index < 0) {
       this.#tell(listener, index);

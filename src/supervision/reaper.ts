@@ -74,40 +74,17 @@ function reviveMail({ mail }: PoolDispatcher, alive: number): void {
 }
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
-  const { memory } = dispatcher;
-  const { slots, records, layout, census } = memory;
+  const { slots, records, layout } = dispatcher.memory;
   const lost: number[] = [];
+  const groups: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
     evict(dispatcher, index, dead);
-    // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
-    const goesOn = GO_ON.has(kindOf(records.config(index)));
-    if (ownerOf(slots.word(index)) === dead) {
-      if (POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index))
-        lost.push(handlerOf(records.config(index)));
-      if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
-      records.exchangeRunning(index, 0);
-      // Before the slot is anybody's again.
-      if (census.repair(index))
-        askListener(dispatcher, records.parent(index), records.parentGeneration(index));
-      const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
-      // It may have died while it joined, or was taken out.
-      repairGroup(dispatcher, index);
-      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
-      else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
-    } else if (slots.state(index) === State.QUEUED) {
-      // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
-      // overflow it stays once; in the ring a second one fails its claim.
-      enqueue(dispatcher, index);
-    } else if (waitsForTimer(memory, index)) {
-      const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
-      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
-    }
-    if (hasPosts(memory, index)) {
-      // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
-      const outcome = slots.request(index, slots.generation(index), Flag.USER);
-      if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
-    }
+    const isGroup = kindOf(records.config(index)) === Kind.GROUP && ownerOf(slots.word(index)) === dead;
+    if (isGroup) groups.push(index);
+    else if (reapSlot(dispatcher, native, index, dead)) lost.push(handlerOf(records.config(index)));
   }
+  // Behind their members: none of those that have ended is in the list that the next owner makes (M5 of groups.ts).
+  for (const group of groups) reapSlot(dispatcher, native, group, dead);
   return lost;
 }
 
@@ -121,12 +98,40 @@ function evict({ memory }: PoolDispatcher, index: number, dead: number): void {
   slots.request(index, generation, Flag.FORCED);
 }
 
-/** Has the list of the slot's group made again. */
-function repairGroup(dispatcher: PoolDispatcher, index: number): void {
-  const { groups } = dispatcher.memory;
-  const ref = groups.refOf(index);
-  if (ref !== NO_GROUP && groups.requestTurn(ref, Flag.CONTROL) === Outcome.PUSH)
-    enqueueHint(dispatcher, groups.groupOf(ref));
+/** True if what was posted to the slot is lost. */
+function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dead: number): boolean {
+  const { memory } = dispatcher;
+  const { slots, records, census, groups } = memory;
+  let isLost = false;
+  // By the word alone: the counter may be one ahead, if the dead one was about to close the descriptor.
+  const goesOn = GO_ON.has(kindOf(records.config(index)));
+  if (ownerOf(slots.word(index)) === dead) {
+    isLost = POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index);
+    if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
+    records.exchangeRunning(index, 0);
+    // Before the slot is anybody's again.
+    if (census.repair(index)) askListener(dispatcher, records.parent(index), records.parentGeneration(index));
+    const group = groups.refOf(index);
+    const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
+    // It may have died while it joined, or left.
+    if (group !== NO_GROUP && groups.requestTurn(group, Flag.CONTROL) === Outcome.PUSH)
+      enqueueHint(dispatcher, groups.groupOf(group));
+    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+    else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
+  } else if (slots.state(index) === State.QUEUED) {
+    // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
+    // overflow it stays once; in the ring a second one fails its claim.
+    enqueue(dispatcher, index);
+  } else if (waitsForTimer(memory, index)) {
+    const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
+    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+  }
+  if (hasPosts(memory, index)) {
+    // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
+    const outcome = slots.request(index, slots.generation(index), Flag.USER);
+    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+  }
+  return isLost;
 }
 
 /** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */

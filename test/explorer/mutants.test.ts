@@ -6,14 +6,18 @@ import { describe, test } from 'vitest';
 import { SLOT_WORD } from '../slots/slot-words.ts';
 import type { SlotCase } from '../slots/slot-world.ts';
 import { slotProgram, type SlotPlay } from '../slots/slot-program.ts';
+import { groupProgram, type GroupPlay } from '../slots/group-program.ts';
+import { INBOX } from '../slots/group-words.ts';
 import { userProgram, type UserPlay } from '../slots/user-program.ts';
 import { SLOT_USER } from '../slots/user-words.ts';
+import { GroupTable } from '../../src/slots/groups.ts';
 import { SlotTable } from '../../src/slots/table.ts';
 import { Merge, UserWords } from '../../src/slots/user.ts';
 import { type MutexCase, mutexProgram, realMutex } from '../sync/mutex-world.ts';
 import { type ParkingCase, parkingProgram } from '../sync/parking-world.ts';
 import { realRing, type RingCase, ringProgram } from '../sync/ring-world.ts';
 import { expectFails } from './explore.ts';
+import { TicketlessGroups } from './mutants/groups.ts';
 import { HastyRing, HeadFirstRing, LaplessRing } from './mutants/rings.ts';
 import {
   BitFirstLot,
@@ -234,5 +238,82 @@ describe('a user word that', () => {
     fails(
       { ...ends, ...dies, makeUsers: (port, layout) => new Users.ReapsTheMarkOnly(port, layout) },
       /nobody told/,
+    ));
+});
+
+describe('a group that', () => {
+  const base: GroupPlay = { members: [0, 1], workers: [2, 1], pushers: [[1, 0]], preemptions: 2 };
+  const fails = (play: Partial<GroupPlay>, message: RegExp): void =>
+    void expectFails(groupProgram({ ...base, ...play }), message);
+  const FORGOTTEN = /is forgotten|the group is at rest|the list is|the count/;
+
+  test('takes its inbox in two steps', () =>
+    fails(
+      {
+        members: [],
+        adds: [0, 1],
+        makeGroups: (port, layout, slots) =>
+          new GroupTable(new SplitPort(port, (at) => at === INBOX), layout, slots),
+      },
+      FORGOTTEN,
+    ));
+
+  test('looks at no tickets', () =>
+    fails(
+      {
+        pushers: [['both']],
+        makeGroups: (port, layout, slots) => new TicketlessGroups(port, layout, slots),
+      },
+      /the second has its turn before the first/,
+    ));
+
+  test('has members that are pushed by themselves', () => fails({ mistake: 'pushes the member' }, FORGOTTEN));
+
+  test('is asked for a turn before its member is queued', () =>
+    fails({ mistake: 'asks the group before the member is queued' }, FORGOTTEN));
+
+  test('forgets whom its budget has no room for', () =>
+    fails({ budget: 1, mistake: 'forgets whom its budget has no room for' }, FORGOTTEN));
+
+  test('has members that take turns by hints of their own', () =>
+    fails(
+      { members: [0], workers: [1, 1], adds: [1], mistake: 'strays are not looked for' },
+      /two handlers at once/,
+    ));
+
+  test('has a member that joined between the look for strays and the claim', () =>
+    fails(
+      {
+        members: [0],
+        workers: [1, 1],
+        adds: [1],
+        preemptions: 3,
+        mistake: 'a claim that met a joiner is kept',
+      },
+      /two handlers at once/,
+    ));
+
+  test('is not put right after a death', () =>
+    fails(
+      {
+        workers: [1, 1],
+        forces: [0],
+        mortal: true,
+        preemptions: 1,
+        mistake: 'reaper has no list made again',
+      },
+      FORGOTTEN,
+    ));
+
+  test('is given away by a supervisor that has not ended its members', () =>
+    fails(
+      {
+        workers: [1, 2],
+        forces: [0],
+        mortal: true,
+        preemptions: 2,
+        mistake: 'reaper gives the group away first',
+      },
+      FORGOTTEN,
     ));
 });

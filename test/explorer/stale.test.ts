@@ -60,6 +60,13 @@ describe('message passing: data, then a flag', () => {
       ),
     );
   });
+  test('and one behind a compare-and-swap that confirms a plain read', () =>
+    void expectHolds(
+      program(
+        sends,
+        reads((port) => (port.peek(FLAG) === 1 ? port.compareExchange(FLAG, 1, 2) : 0)),
+      ),
+    ));
   test('one behind a plain read of the flag need not', () =>
     void expectFails(
       program(

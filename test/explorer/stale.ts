@@ -16,6 +16,8 @@ type OldValue = {
   readonly value: number;
   /** Whether the thread has made an ordered operation since the word had the value. */
   readonly isPast: boolean;
+  /** Whether the thread has seen a later value of the word: only an atomic change of it needs this one still. */
+  readonly isSeen: boolean;
 };
 
 /** The old values that a thread may still see, in the order in which the words had them. */
@@ -29,7 +31,9 @@ export function afterChange(
   cell: number,
   value: number,
 ): readonly OldValues[] {
-  return pasts.map((old, thread) => (thread === writer ? old : [...old, { cell, value, isPast: false }]));
+  return pasts.map((old, thread) =>
+    thread === writer ? old : [...old, { cell, value, isPast: false, isSeen: false }],
+  );
 }
 
 /** The past of a thread after a store of its own. */
@@ -51,12 +55,14 @@ export function afterPeek(
   chained: boolean,
 ): OldValues {
   const from = seen === undefined ? old.length : old.indexOf(seen);
-  return old.filter((entry, i) => i >= from || (!chained && entry.cell !== cell));
+  return old
+    .filter((_, i) => i >= from || !chained)
+    .map((entry, i) => (!chained && i < from && entry.cell === cell ? { ...entry, isSeen: true } : entry));
 }
 
 /** The old values of `cell` that a plain read may return, instead of the present one. */
 export function visibleTo(old: OldValues, cell: number): OldValues {
-  return old.filter((entry) => entry.cell === cell);
+  return old.filter((entry) => entry.cell === cell && !entry.isSeen);
 }
 
 /** Numbers for pasts, so that they fit into a state. */
@@ -65,7 +71,9 @@ export class PastNumbers {
 
   of(pasts: readonly OldValues[]): number {
     const key = pasts
-      .map((old) => old.map(({ cell, value, isPast }) => `${cell}:${value}:${isPast}`).join())
+      .map((old) =>
+        old.map(({ cell, value, isPast, isSeen }) => `${cell}:${value}:${isPast}:${isSeen}`).join(),
+      )
       .join(' ');
     let number = this.#numbers.get(key);
     if (number === undefined) {

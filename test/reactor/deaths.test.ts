@@ -46,6 +46,7 @@ class World {
       config: () => 0,
       count: () => undefined,
       countHighest: () => undefined,
+      wakeCostMs: 0,
     };
     this.dispatcher = new Dispatcher(memory, { signal: () => 0 });
   }

@@ -8,6 +8,7 @@ import { Dispatcher, type DispatcherMemory, MonitorState } from '../../src/react
 import { Monitor } from '../../src/reactor/monitor.ts';
 import { Presence, type Standing } from '../../src/reactor/presence.ts';
 import { askToRetire } from '../../src/reactor/retire.ts';
+import { packPolicy } from '../../src/reactor/wake-policy.ts';
 import { Config, Layout, Owner, WorkerWord, Word } from '../../src/slots/layout.ts';
 import { popcount } from '../../src/sync/bitset.ts';
 import { ParkState } from '../../src/sync/parking.ts';
@@ -69,7 +70,7 @@ export type PoolCase = {
 
 export function memoryOf(port: VirtualPort, me: number, pool: PoolCase): DispatcherMemory {
   const config: Readonly<Record<number, number>> = {
-    [Config.WAKE_AT_HINTS]: pool.wakeAtHints ?? 0,
+    [Config.WAKE_POLICY]: packPolicy(pool.wakeAtHints ?? 0),
     [Config.MONITORED]: Number(pool.monitored ?? false),
     [Config.MAX_THREADS]: pool.workers,
     [Config.WAKE_FD]: WAKE_FD,
@@ -88,6 +89,7 @@ export function memoryOf(port: VirtualPort, me: number, pool: PoolCase): Dispatc
     config: (at) => config[at] ?? 0,
     count: () => undefined,
     countHighest: () => undefined,
+    wakeCostMs: 0,
   };
 }
 
@@ -241,7 +243,7 @@ function poll(port: VirtualPort, dispatcher: Dispatcher, presence: Presence, hin
   const seen = port.update(KERNEL, () => 0) % WAKE;
   for (let i = 0; i < seen; i++) dispatcher.push(1 + i);
   dispatcher.releasePoll();
-  if (seen > 0) presence.share();
+  if (seen > 0) presence.share(0);
 }
 
 /** Each tick that the bound allows is one that finds that a hint has waited, or that nothing has happened. */

@@ -32,11 +32,19 @@ beforeEach(() => {
   timeouts = new Timeouts(
     memory.port,
     memory.layout,
-    new Clock(memory.words, () => BigInt(Math.round(now * 1e6))),
+    new Clock(memory.words, () => {
+      const read = BigInt(Math.round(now * 1e6));
+      now += lostMs;
+      lostMs = 0;
+      return read;
+    }),
   );
   Object.defineProperty(memory, 'timeouts', { value: timeouts });
   keeper = new Timekeeper(pool.dispatcher, timeouts);
 });
+
+/** The thread loses its CPU for so long between its next two looks at the clock. */
+let lostMs = 0;
 
 /** An armed descriptor with these limits. */
 function add(limits: Partial<typeof NO_LIMITS>): number {
@@ -188,6 +196,21 @@ describe('an idle timeout', () => {
       }
     }
     expect(fired).toBeGreaterThan(100);
+  });
+});
+
+describe('a tick that is torn in two', () => {
+  test('judges nobody by the value that is current: who was active meanwhile has read it', () => {
+    const fd = add({ idleMs: 100 });
+    tick(1001);
+    keeper.run();
+    timeouts.touch(fd);
+    timeouts.mark(fd);
+    lostMs = 5000;
+    // The coarse clock stays at 1001, and all that time somebody may have been active.
+    expect(keeper.run()).toBe(false);
+    expect(tick(6002)).toBe(false);
+    expect(tick(6102)).toBe(true);
   });
 });
 

@@ -55,6 +55,35 @@ describe('exclusivity and order', () => {
     expect([journal.counted(OVERLAP), group.active, group.size]).toEqual([0, false, 0]);
   });
 
+  it('timers too have their turns in those of the group', async () => {
+    const { pool, journal } = await openPool('groups', { minThreads: 3 });
+    const group = pool.group();
+    const timers = [1, 2, 3].map((cookie) => pool.timer({ handler: 'tally', everyMs: 1, cookie, group }));
+    const members = events(pool, 2, 'tally', group.id);
+    for (let round = 0; round < 50; round++) for (const member of members) member.post();
+    await journal.untilCounted(CALLS, 200);
+    await until(() => group.size === 5, 'five members');
+    await Promise.all(timers.map((timer) => timer.cancel()));
+    await until(() => group.size === 2, 'two members');
+    await group.teardown();
+    expect(journal.counted(OVERLAP)).toBe(0);
+  });
+
+  it('posts that count, to one after the other, are delivered so (45)', async () => {
+    const { pool, journal } = await openPool('groups', { minThreads: 4 });
+    const group = pool.group();
+    const gate = pool.userEvent({ handler: 'told', cookie: 9, group });
+    const members = events(pool, 3, 'told', group.id);
+    // A value of 1 is held: all others wait then.
+    gate.post(1);
+    await journal.untilCounted(HELD, 1);
+    for (let round = 0; round < 5; round++) for (const member of members) member.post();
+    journal.set(GATE, 1);
+    const told = await journal.until('told', 16);
+    expect(told.map(({ cookie }) => cookie)).toEqual([9, ...Array.from({ length: 15 }, (_, i) => i % 3)]);
+    await group.teardown();
+  });
+
   it('a group that is held does not hold others', async () => {
     const { pool, journal } = await openPool('groups', { minThreads: 2 });
     const [held, free] = [pool.group(), pool.group()];

@@ -81,7 +81,8 @@ it('a worker that has work takes the next itself: far fewer wake-ups than events
   const { workers } = pool.stats();
   const sum = (of: 'handled' | 'parks' | 'wakes' | 'polls'): number =>
     workers.reduce((total, worker) => total + worker[of], 0);
-  expect(sum('handled')).toBeGreaterThanOrEqual(20_000);
+  // A handler is counted when it is over: the client has the last answers a moment before.
+  expect(sum('handled')).toBeGreaterThanOrEqual(20_000 - workers.length);
   expect(sum('wakes')).toBeLessThan(sum('handled') / 2);
   expect(sum('parks')).toBeLessThan(sum('handled') / 2);
 });

@@ -109,6 +109,7 @@ describe('words that several threads change', () => {
       ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
       ['MONITOR', 'TICK'],
+      ['SEARCHER', 'WAKE_COST'],
       ['CLOCK', 'ORIGIN_LO', 'ORIGIN_HI'],
       ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],
     ];

@@ -28,6 +28,15 @@ export default defineHandlers(
         connection.write(bytes);
       },
     },
+    /** Echo that keeps a CPU busy for as many milliseconds as the first byte says. */
+    busy: {
+      data(connection) {
+        const bytes = connection.read();
+        const end = performance.now() + bytes[0];
+        while (performance.now() < end);
+        connection.write(bytes);
+      },
+    },
     /** Echo that watches its backpressure. */
     watched: {
       data(connection) {
