@@ -15,6 +15,18 @@ export const small = [
   ['parking', 'wake rule, limit of 1', 'safety', `PUSHES=2 EVENTS=1 CONCURRENCY=1 COARSE=1 ${wake}`],
   ['parking', 'put off, monitor', 'live', `PUSHES=1 EVENTS=0 ${put}`],
   ['parking', 'put off, monitor, event', 'live', `PUSHES=0 EVENTS=1 WAKE_AT_HINTS=2 ${put}`],
+  [
+    'parking',
+    'put off by weight, monitor, event',
+    'live',
+    `PUSHES=0 EVENTS=1 WAKE_AT_HINTS=2 WEIGHED ${put}`,
+  ],
+  [
+    'parking',
+    'put off by weight, no monitor',
+    'safety',
+    'PUSHES=1 EVENTS=1 MONITORED=0 WAKE_AT_HINTS=2 WEIGHED',
+  ],
   ['parking', 'put off, no monitor', 'safety', 'PUSHES=1 EVENTS=1 MONITORED=0 WAKE_AT_HINTS=2'],
   ['parking', 'put off, no monitor, stuck', 'safety', 'PUSHES=1 EVENTS=1 MONITORED=0 STUCK=1 PUT_OFF'],
   ['parking', 'blocking', 'safety', `BLOCKS=1 ${blocks} ${wake}`],

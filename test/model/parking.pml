@@ -29,6 +29,7 @@
  *       chosen: no wake token is lost. With MONITORED=0 nobody makes good on anything: what then waits was lost, or put off.
  *       With WAKE_AT_HINTS=0 as well nothing is put off, and so nothing waits. With more, nothing waits either as long as
  *       all handlers end; else (PUT_OFF) no more than WAKE_AT_HINTS hints, behind a worker whose handler does not end.
+ *       What pays changes with what was measured: with WEIGHED fewer hints may wake somebody too, or not, each time.
  * - G7  After a change of the limit, a worker that came back or a place that was taken away each worker starts at most one
  *       more handler before it looks: the bits of those that have looked since are no more than the limit, and handlers
  *       begin with the bit set.
@@ -247,10 +248,13 @@ inline wakeForWork(member, found) {
   found = 0
 }
 
-/* Presence.share(): put off while few hints wait. */
+/* Presence.share(), WakePolicy.wakes(): put off while it does not pay. */
 inline share(member, found) {
   if
   :: len(ring) > WAKE_AT_HINTS -> wakeForWork(member, found)
+#ifdef WEIGHED
+  :: len(ring) != 0 && len(ring) <= WAKE_AT_HINTS -> wakeForWork(member, found)
+#endif
   :: len(ring) <= WAKE_AT_HINTS
   fi
 }
