@@ -21,6 +21,8 @@ export type Standing = {
   readonly searching: boolean;
   /** What REVIEWS was before the last look at the limit. */
   readonly reviewed: number;
+  /** There was mail at its last look, and there may be more. */
+  readonly reading?: boolean;
 };
 const AT_REST: Standing = { runnable: false, searching: false, reviewed: 0 };
 
@@ -39,12 +41,13 @@ export class Presence {
   #reviewed: number;
   #away = false;
   #wasRunnable = false;
-  /** There was mail at the last look, and there may be more. */
-  #reading = false;
+  #reading: boolean;
   #ownFirst = false;
 
   /** `worker` counts from 0. A worker begins at rest; another beginning is for tests. */
-  constructor(dispatcher: Dispatcher, worker: number, { runnable, searching, reviewed }: Standing = AT_REST) {
+  constructor(dispatcher: Dispatcher, worker: number, standing: Standing = AT_REST) {
+    const { runnable, searching, reviewed, reading = false } = standing;
+    this.#reading = reading;
     this.#reviewed = reviewed;
     this.#runnable = runnable;
     this.#searching = searching;
@@ -60,7 +63,12 @@ export class Presence {
   }
 
   get standing(): Standing {
-    return { runnable: this.#runnable, searching: this.#searching, reviewed: this.#reviewed };
+    return {
+      runnable: this.#runnable,
+      searching: this.#searching,
+      reviewed: this.#reviewed,
+      reading: this.#reading,
+    };
   }
 
   /** Enters the runnable ones if the limit allows, or stays if it still does. True if the worker may take hints. */
@@ -125,8 +133,10 @@ export class Presence {
     return this.#reading || this.#dispatcher.hasWork();
   }
 
-  get #hasMail(): boolean {
-    return !this.#dispatcher.mail.boxes.isEmpty(this.#worker);
+  /** The second look into its mailbox: what is there it reads, though its sender may not have said so yet. */
+  #findsMail(): boolean {
+    if (!this.#dispatcher.mail.boxes.isEmpty(this.#worker)) this.#reading = true;
+    return this.#reading;
   }
 
   /**
@@ -221,7 +231,7 @@ export class Presence {
   #mayLeave(): boolean {
     const { port } = this.#memory;
     const { boxes } = this.#dispatcher.mail;
-    const isHome = (): boolean => port.load(this.#strandsAt) > 0 || this.#hasMail;
+    const isHome = (): boolean => port.load(this.#strandsAt) > 0 || this.#findsMail();
     if (isHome() || this.hasReason()) return false;
     boxes.close(this.#worker);
     // Look again: a registrar that counts a slot here looks at the mailbox after it (H2).
@@ -236,7 +246,7 @@ export class Presence {
     this.#dispatcher.mail.stopWaiting(this.#worker);
     this.#dispatcher.announceWait();
     this.#dispatcher.mail.passPlace();
-    return this.#dispatcher.hasWork() || this.#hasMail || this.isStopping || this.isCalled;
+    return this.#dispatcher.hasWork() || this.#findsMail() || this.isStopping || this.isCalled;
   }
 
   endWait(): void {
@@ -246,7 +256,7 @@ export class Presence {
   /** Why a worker that has announced its park must not rest. */
   hasReason(): boolean {
     if (this.isStopping || this.isCalled) return true;
-    const hasMail = this.#hasMail;
+    const hasMail = this.#findsMail();
     // Before it looks for room (N1).
     if (hasMail) this.#dispatcher.mail.wait(this.#worker);
     return (hasMail || this.#dispatcher.hasWork()) && this.#limit.hasRoom;
