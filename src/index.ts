@@ -6,6 +6,7 @@ export type { PoolOptions } from './options.ts';
 export { type CloseOptions, createPool, type Pool, type PoolEvents } from './pool.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
 export type { AddOptions } from './sources/add.ts';
+export type { Affinity } from './sources/affinity.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';
 export type { ListenOptions } from './sources/listen.ts';
