@@ -7,6 +7,7 @@ export { type CloseOptions, createPool, type Pool, type PoolEvents } from './poo
 export type { Ticket } from './reactor/place.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
 export type { AddOptions } from './sources/add.ts';
+export type { Affinity } from './sources/affinity.ts';
 export { attach, type AttachedPool } from './sources/attached.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';

@@ -142,6 +142,18 @@ describe('a sticky group', () => {
     for (const group of groups) await group.teardown();
   });
 
+  it('has user events that keep a value too', async () => {
+    const { pool, journal } = await openPool('affinity', { minThreads: 3, concurrency: 3 });
+    const group = pool.group({ affinity: 'sticky' });
+    const event = pool.userEvent({ handler: 'bare', group });
+    for (let i = 1; i <= 10; i++) {
+      event.post();
+      await journal.until('event', i);
+    }
+    expect(journal.all('event').map(({ local }) => local)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    await group.teardown();
+  });
+
   it('ends with its worker', async () => {
     const { pool, journal } = await openPool('affinity', { minThreads: 2 });
     pool.on('workerExit', () => {});
