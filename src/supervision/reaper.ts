@@ -40,23 +40,24 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   const line = memory.layout.worker(worker);
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.ABSENT;
   memory.port.store(line + WorkerWord.ATTENTION, 0);
-  const lost = reapHoldings(dispatcher, native, dead);
-  reapPoller(dispatcher, dead);
+  // Before anything is pushed: nobody who may not be woken is chosen for it.
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
   // It may have died between a change of the runnable ones and asking the others to look.
   dispatcher.limit.askForReview();
+  const lost = reapHoldings(dispatcher, native, dead);
+  reapPoller(dispatcher, dead);
   passOn(dispatcher);
   return lost;
 }
 
 /** Puts right what an attached Worker left that was this owner. */
 export function reapAttached(dispatcher: PoolDispatcher, owner: number, alive: number): void {
+  dispatcher.lot.tellAgain(alive);
   // It takes no posts, so none is lost with it.
   reapHoldings(dispatcher, dispatcher.native, owner);
   // It may have died between taking back the poller's announcement and waking it.
   if (dispatcher.pollHolder !== 0) dispatcher.wakePoller();
-  dispatcher.lot.tellAgain(alive);
   passOn(dispatcher);
 }
 
@@ -65,6 +66,8 @@ function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number):
   const { port, timeouts } = dispatcher.memory;
   const mutex = new Mutex(port, Word.BUFFER_LOCK);
   if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
+  // It may have been the one that looks for work, or have died between choosing somebody and waking it.
+  dispatcher.stopSearching();
   const lost = reapSlots(dispatcher, native, dead);
   // It may have died before it told the monitor of a timeout.
   timeouts.markAll();
@@ -73,12 +76,15 @@ function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number):
 
 /** Its duty to wake others. */
 function passOn(dispatcher: PoolDispatcher): void {
-  // It may have been the one that looks for work, or have died between choosing somebody and waking it.
-  dispatcher.stopSearching();
   dispatcher.wakeForWork();
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
   dispatcher.memory.port.notify(Word.MONITOR, 1);
+}
+
+/** Pushes what stands for a slot. Many more may have to be looked at: whoever is to take it is woken at once. */
+function give(dispatcher: PoolDispatcher, index: number): void {
+  if (enqueue(dispatcher, index)) dispatcher.wakeForWork();
 }
 
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
@@ -117,21 +123,21 @@ function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dea
     const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
     // It may have died while it joined, or left.
     if (group !== NO_GROUP && groups.requestTurn(group, Flag.CONTROL) === Outcome.PUSH)
-      dispatcher.push(groups.groupOf(group) + 1);
-    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+      give(dispatcher, groups.groupOf(group));
+    if (outcome === Outcome.PUSH) give(dispatcher, index);
     else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
   } else if (slots.state(index) === State.QUEUED) {
     // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
     // overflow it stays once; in the ring a second one fails its claim.
-    enqueue(dispatcher, index);
+    give(dispatcher, index);
   } else if (waitsForTimer(memory, index)) {
     const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
-    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+    if (outcome === Outcome.PUSH) give(dispatcher, index);
   }
   if (hasPosts(memory, index)) {
     // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
     const outcome = slots.request(index, slots.generation(index), Flag.USER);
-    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+    if (outcome === Outcome.PUSH) give(dispatcher, index);
   }
   return isLost;
 }
@@ -212,7 +218,7 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
 function askListener(dispatcher: PoolDispatcher, listener: number | undefined, generation: number): void {
   if (listener === undefined) return;
   const outcome = dispatcher.memory.slots.request(listener, generation, Flag.CONTROL);
-  if (outcome === Outcome.PUSH) enqueue(dispatcher, listener);
+  if (outcome === Outcome.PUSH) give(dispatcher, listener);
 }
 
 /** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */

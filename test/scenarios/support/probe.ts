@@ -58,6 +58,8 @@ export const Field = {
   FORBIDDEN: 29,
   /** Handlers that have come to the gate. */
   GATED: 30,
+  /** Sum of the values of deliveries. */
+  VALUES: 31,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
