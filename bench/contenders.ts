@@ -11,7 +11,8 @@ export interface Contender {
   readonly name: string;
   /** What one reads in the table. `workers` is the number asked for; some servers have one thread whatever it is. */
   describe(workers: number): string;
-  command(programs: Programs, workers: number): Command;
+  /** `workSteps`: of requests that ask for work. */
+  command(programs: Programs, workers: number, workSteps?: number): Command;
 }
 
 const demo: string = join(packageRoot, 'dist', 'src', 'demo', 'main.js');
@@ -25,7 +26,11 @@ function edge(name: string): Contender {
   return {
     name,
     describe: () => 'C, edge-triggered, 1 thread',
-    command: (programs) => ({ name, file: programs.edge, args: toArguments(anyPort) }),
+    command: (programs, _workers, workSteps = 0) => ({
+      name,
+      file: programs.edge,
+      args: toArguments({ ...anyPort, 'work-steps': workSteps }),
+    }),
   };
 }
 
@@ -33,10 +38,10 @@ function oneshot(name: string, batch: number): Contender {
   return {
     name,
     describe: (workers) => `C, EPOLLONESHOT, ${threads(workers)}, ${batch} per epoll_wait`,
-    command: (programs, workers) => ({
+    command: (programs, workers, workSteps = 0) => ({
       name,
       file: programs.oneshot,
-      args: toArguments({ ...anyPort, threads: workers, batch }),
+      args: toArguments({ ...anyPort, threads: workers, batch, 'work-steps': workSteps }),
     }),
   };
 }
@@ -45,6 +50,37 @@ function threads(workers: number): string {
   return workers === 1 ? '1 thread' : `${workers} threads`;
 }
 
+/** Options of servers/pool.ts. */
+export interface PoolOptions {
+  readonly threads?: number;
+  readonly idleTimeoutMs?: number;
+  readonly rulesOff?: string;
+}
+
+/** wakeone as servers/pool.ts runs it: with options that the demo does not have. */
+export function poolContender(name: string, options: PoolOptions = {}): Contender {
+  return {
+    name,
+    describe: (workers) => `wakeone, ${threads(options.threads ?? workers)}, ${workers} at once`,
+    command: (_programs, workers, workSteps = 0) => ({
+      name,
+      file: process.execPath,
+      args: [
+        script('pool'),
+        ...toArguments({
+          ...anyPort,
+          threads: options.threads ?? workers,
+          concurrency: workers,
+          'work-steps': workSteps,
+          'idle-timeout-ms': options.idleTimeoutMs ?? 0,
+          'rules-off': options.rulesOff ?? '',
+        }),
+      ],
+    }),
+  };
+}
+
+/** The contenders of `echo`. */
 export const contenders: readonly Contender[] = [
   {
     name: 'wakeone',
@@ -62,23 +98,27 @@ export const contenders: readonly Contender[] = [
   edge('c-edge'),
   edge('c-edge-2'), // the same again: what differs between the two is noise
   oneshot('c-oneshot', 1),
+  oneshot('c-oneshot-2', 1),
   oneshot('c-oneshot-batch', 64),
   {
     name: 'node-net',
     describe: () => 'node:net, 1 process',
-    command: () => ({
+    command: (_programs, _workers, workSteps = 0) => ({
       name: 'node-net',
       file: process.execPath,
-      args: [script('node-net'), ...toArguments(anyPort)],
+      args: [script('node-net'), ...toArguments({ ...anyPort, 'work-steps': workSteps })],
     }),
   },
   {
     name: 'node-cluster',
     describe: (workers) => `node:cluster, 1 + ${workers} processes`,
-    command: (_programs, workers) => ({
+    command: (_programs, workers, workSteps = 0) => ({
       name: 'node-cluster',
       file: process.execPath,
-      args: [script('node-cluster'), ...toArguments({ ...anyPort, processes: workers })],
+      args: [
+        script('node-cluster'),
+        ...toArguments({ ...anyPort, processes: workers, 'work-steps': workSteps }),
+      ],
     }),
   },
 ];

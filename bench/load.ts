@@ -11,6 +11,8 @@ export interface RequestLoad {
   readonly size: number;
   /** Requests that each connection keeps outstanding. */
   readonly depth: number;
+  /** One request in so many asks for work; undefined: none does. */
+  readonly workEvery?: number;
 }
 
 /** What the load generator measured; every echoed byte was right, or there is no result. */
@@ -20,10 +22,14 @@ export interface LoadResult {
   /** CPU time of the server's processes during the measured requests only. */
   readonly serverCpuSeconds: number;
   readonly loadCpuSeconds: number;
+  /** Latencies of the requests that ask for no work. */
   readonly p50us: number;
   readonly p99us: number;
   readonly p999us: number;
   readonly maxus: number;
+  /** Those of the requests that do. */
+  readonly workP50us: number;
+  readonly workP99us: number;
   /** Wall clock, seconds since the epoch. */
   readonly beganAt: number;
   readonly endedAt: number;
@@ -46,9 +52,12 @@ export async function runRequests(
   server: Server,
   load: RequestLoad,
 ): Promise<LoadResult> {
-  const { connections, requests, warmup, size, depth } = load;
-  const cpuOf = server.pids.join(',');
-  const child = await run(programs, server, { connections, requests, warmup, size, depth, 'cpu-of': cpuOf });
+  const { workEvery = 0, ...amounts } = load;
+  const child = await run(programs, server, {
+    ...amounts,
+    'work-every': workEvery,
+    'cpu-of': server.pids.join(','),
+  });
   const line = lastLine(child);
   return {
     requests: numberIn(line, 'requests'),
@@ -59,6 +68,8 @@ export async function runRequests(
     p99us: numberIn(line, 'p99us'),
     p999us: numberIn(line, 'p999us'),
     maxus: numberIn(line, 'maxus'),
+    workP50us: numberIn(line, 'workP50us'),
+    workP99us: numberIn(line, 'workP99us'),
     beganAt: numberIn(line, 'beganAt'),
     endedAt: numberIn(line, 'endedAt'),
   };

@@ -5,7 +5,7 @@ import { descriptorLimit } from './descriptor-limit.ts';
 import { describeEnvironment, formatEnvironment } from './environment.ts';
 import { openIdle } from './load.ts';
 import { buildPrograms, type Programs } from './native-build.ts';
-import { listOf, readOptions, wholeNumber } from './options.ts';
+import { listOf, readOptions, usageOf, wholeNumber } from './options.ts';
 import { type Memory, readMemory } from './process-memory.ts';
 import type { Scenario } from './scenario.ts';
 import { type Server, withServer } from './server.ts';
@@ -29,10 +29,7 @@ const readingGapMs = 100;
 export const idleMemory: Scenario = {
   name: 'idle-memory',
   summary: 'bytes of user memory per idle connection',
-  usage: [
-    ...Object.entries(defaults).map(([name, value]) => `--${name} ${value}`),
-    '--json   one JSON object',
-  ].join('\n'),
+  usage: usageOf(defaults),
   run,
 };
 

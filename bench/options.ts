@@ -5,6 +5,12 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** The lines about them for `--help`. */
+export function usageOf(defaults: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(defaults).map(([name, value]) => `--${name} ${value}`);
+  return [...lines, '--json   one JSON object'].join('\n');
+}
+
 /** The options of a scenario as given, or their defaults; names that are not in `defaults` are refused. */
 export function readOptions<Name extends string>(
   args: readonly string[],

@@ -1,5 +1,6 @@
+import { type Claim, claim, formatVerdicts, judge, type Verdict } from './claims.ts';
 import { type Environment, formatEnvironment } from './environment.ts';
-import { ratios, type Summary, summarize } from './statistics.ts';
+import { ratios, summarize } from './statistics.ts';
 import { formatTable } from './text-table.ts';
 
 /** One way, one round. */
@@ -19,14 +20,6 @@ export interface MeasuredWay {
   readonly samples: PostSample[];
 }
 
-export interface PostVerdict extends Summary {
-  readonly way: string;
-  readonly from: string;
-  readonly what: 'times postMessage' | 'wake-ups per post';
-  readonly limit?: number;
-  readonly verdict?: 'PASS' | 'MISS';
-}
-
 const baseline = 'message';
 /** At least so many times as many as messages, from the main thread. */
 const leastRatio = 20;
@@ -34,23 +27,23 @@ const leastRatio = 20;
 const mostWakes = 0.02;
 
 /** What there is to compare: rates with postMessage's of the same poster, wake-ups with posts. */
-export function judgePosts(measured: readonly MeasuredWay[]): readonly PostVerdict[] {
-  return measured.flatMap((one): PostVerdict[] => {
-    const { way, from, samples } = one;
-    if (from === 'bursts') {
-      // A poller that is woken counts as a poll: the sum is the most that were woken.
-      const wakes = summarize(samples.map(({ wakesPerPost, pollsPerPost }) => wakesPerPost + pollsPerPost));
-      const verdict = wakes.median <= mostWakes ? 'PASS' : 'MISS';
-      return [{ way, from, what: 'wake-ups per post', ...wakes, limit: mostWakes, verdict }];
-    }
-    const other = measured.find((candidate) => candidate.from === from && candidate.way === baseline);
-    if (other === undefined || other === one) return [];
-    const rates = (of: MeasuredWay): number[] => of.samples.map((sample) => sample.perSecond);
-    const times = summarize(ratios(rates(one), rates(other)));
-    if (from !== 'main') return [{ way, from, what: 'times postMessage', ...times }];
-    const verdict = times.median >= leastRatio ? 'PASS' : 'MISS';
-    return [{ way, from, what: 'times postMessage', ...times, limit: leastRatio, verdict }];
-  });
+export function judgePosts(measured: readonly MeasuredWay[]): Verdict[] {
+  return judge(
+    measured.flatMap((one): Claim[] => {
+      const { way, from, samples } = one;
+      if (from === 'bursts') {
+        // A poller that is woken counts as a poll: the sum is the most that were woken.
+        const wakes = samples.map(({ wakesPerPost, pollsPerPost }) => wakesPerPost + pollsPerPost);
+        return [{ ...claim(`${way} in bursts: wake-ups per post`, wakes, { atMost: mostWakes }), digits: 4 }];
+      }
+      const other = measured.find((candidate) => candidate.from === from && candidate.way === baseline);
+      if (other === undefined || other === one) return [];
+      const rates = (of: MeasuredWay): number[] => of.samples.map((sample) => sample.perSecond);
+      const what = `${way} from ${from}: times postMessage`;
+      const target = from === 'main' ? { atLeast: leastRatio } : undefined;
+      return [{ ...claim(what, ratios(rates(one), rates(other)), target), digits: 2 }];
+    }),
+  );
 }
 
 export function formatPostsReport(
@@ -74,19 +67,7 @@ export function formatPostsReport(
           )),
     ]),
   );
-  const compared = formatTable(
-    ['compared, per round', 'from', 'median', 'least', 'most', 'target', ''],
-    judgePosts(measured).map(({ way, from, what, median, least, most, limit, verdict }) => {
-      const digits = from === 'bursts' ? 4 : 2;
-      return [
-        `${way}: ${what}`,
-        from,
-        ...[median, least, most].map((value) => value.toFixed(digits)),
-        limit === undefined ? '' : `${from === 'bursts' ? 'at most' : 'at least'} ${limit}`,
-        verdict ?? '',
-      ];
-    }),
-  );
+  const compared = formatVerdicts('compared, per round', judgePosts(measured));
   const line = Object.entries(setting)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ');

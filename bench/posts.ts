@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { describeEnvironment } from './environment.ts';
 import { numberIn, parseJsonLine } from './json-line.ts';
-import { listOf, readOptions, toArguments, UsageError, wholeNumber } from './options.ts';
+import { listOf, readOptions, toArguments, UsageError, usageOf, wholeNumber } from './options.ts';
 import { packageRoot } from './package-root.ts';
 import { formatPostsReport, judgePosts, type MeasuredWay, type PostSample } from './posts-report.ts';
 import { runToEnd } from './process.ts';
@@ -29,10 +29,7 @@ const knownFrom: readonly string[] = defaults.from.split(',');
 export const posts: Scenario = {
   name: 'posts',
   summary: 'user event posts and items per second against postMessage; wake-ups per post in bursts',
-  usage: [
-    ...Object.entries(defaults).map(([name, value]) => `--${name} ${value}`),
-    '--json   one JSON object',
-  ].join('\n'),
+  usage: usageOf(defaults),
   run,
 };
 

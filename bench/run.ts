@@ -1,13 +1,28 @@
 /** `node dist/bench/run.js <scenario> [options]` */
 import { echo } from './echo.ts';
 import { idleMemory } from './memory.ts';
+import { mixed } from './mixed.ts';
 import { UsageError } from './options.ts';
 import { posts } from './posts.ts';
 import { endAll, endAllOnSignals } from './process.ts';
+import { rules } from './rules.ts';
 import type { Scenario } from './scenario.ts';
+import { spares } from './spares.ts';
 import { syscalls } from './syscalls.ts';
+import { timeouts } from './timeouts.ts';
+import { work } from './work.ts';
 
-const scenarios: readonly Scenario[] = [echo, syscalls, idleMemory, posts];
+const scenarios: readonly Scenario[] = [
+  echo,
+  mixed,
+  work,
+  spares,
+  posts,
+  timeouts,
+  rules,
+  syscalls,
+  idleMemory,
+];
 
 function help(): string {
   const list = scenarios.map(({ name, summary, usage }) => {

@@ -2,7 +2,7 @@ import { contenderNamed } from './contenders.ts';
 import { describeEnvironment, formatEnvironment } from './environment.ts';
 import { type RequestLoad, runRequests } from './load.ts';
 import { buildPrograms, type Programs } from './native-build.ts';
-import { listOf, readOptions, wholeNumber } from './options.ts';
+import { listOf, readOptions, usageOf, wholeNumber } from './options.ts';
 import type { Command } from './process.ts';
 import type { Scenario } from './scenario.ts';
 import { withServer } from './server.ts';
@@ -30,10 +30,7 @@ const rare = 0.001;
 export const syscalls: Scenario = {
   name: 'syscalls',
   summary: 'system calls per echo by name; target: 2 and one epoll_wait per batch',
-  usage: [
-    ...Object.entries(defaults).map(([name, value]) => `--${name} ${value}`),
-    '--json   one JSON object',
-  ].join('\n'),
+  usage: usageOf(defaults),
   run,
 };
 

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'ERR_WAKEONE_NAME_IN_USE'
   | 'ERR_WAKEONE_UNKNOWN_EVENT'
   | 'ERR_WAKEONE_EVENT_FULL'
+  | 'ERR_WAKEONE_AFFINITY'
   | 'ERR_WAKEONE_IN_GROUP'
   | 'ERR_WAKEONE_OTHER_POOL'
   | 'ERR_WAKEONE_NOT_OWNER'
@@ -107,6 +108,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
     'RangeError',
     (value, most) => `${value} cannot be posted: with what waits it would be more than ${most}`,
   ),
+  ERR_WAKEONE_AFFINITY: row('Error', (what, why) => `${what} with affinity 'sticky': ${why}`),
   ERR_WAKEONE_IN_GROUP: row(
     'Error',
     (fd) => `The registration of file descriptor ${fd} is in another group; take it out of that first`,

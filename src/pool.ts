@@ -24,7 +24,7 @@ import { textOf, unpackThrown } from './reactor/thrown.ts';
 import { packPolicy } from './reactor/wake-policy.ts';
 import { Config, countersOf, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
-import { Kind, Trait } from './slots/record.ts';
+import { HOME_OF_EACH, homeTrait, Kind, Trait } from './slots/record.ts';
 import { Ready } from './slots/word.ts';
 import { addDescriptor, type AddOptions, addError, findHandler } from './sources/add.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
@@ -373,6 +373,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       Trait.OWN |
       (options.mode === 'edge' ? Trait.EDGE : 0) |
       (options.allowHalfOpen ? Trait.HALF_OPEN : 0) |
+      (options.sticky ? homeTrait(HOME_OF_EACH) : 0) |
       (options.path === undefined ? 0 : Trait.NOT_TCP);
     const application = {
       handler,

@@ -151,6 +151,16 @@ const ways: Record<ErrorCode, () => unknown> = {
     await other.close();
     return withFd((fd) => other.add(fd, { handler: 'raw' }));
   },
+  ERR_WAKEONE_AFFINITY: async () => {
+    const group = pool.group();
+    const sticky = pool.add(native.eventfd(), { handler: 'raw', ownership: 'own', affinity: 'sticky' });
+    try {
+      await group.add(sticky);
+    } finally {
+      await sticky.teardown();
+      await group.teardown();
+    }
+  },
   ERR_WAKEONE_SOURCES_EXHAUSTED: async () => {
     const small = await createPool({ handlers, minThreads: 1, maxSources: 1 });
     try {

@@ -11,6 +11,7 @@ import { Ready } from '../src/slots/word.ts';
 import { Connecting } from '../src/sources/connecting.ts';
 import { makeScratch, type WorkerContext } from '../src/sources/context.ts';
 import type { ConnectionHandlers, FdHandler } from '../src/sources/handlers.ts';
+import { Locals } from '../src/sources/locals.ts';
 import { PendingHandlers } from '../src/sources/pending.ts';
 import { type Application, Registrar } from '../src/sources/registrar.ts';
 
@@ -132,6 +133,7 @@ export function contextOf(
     registrar,
     connecting: new Connecting(memory, strands),
     groups: undefined,
+    locals: new Locals(memory),
     loop,
     pending: new PendingHandlers(memory, 0, 1000, (count) => {
       loop.pendingHandlers = count;

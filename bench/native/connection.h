@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "work.h"
 
 #define READ_BYTES (64 * 1024)
 
@@ -72,14 +75,16 @@ static inline enum step connection_flush(struct connection *connection) {
   return STEP_MORE;
 }
 
-/* One read and its echo. `buffer` holds READ_BYTES and belongs to the calling thread. Output must not be pending. */
-static inline enum step connection_echo(struct connection *connection, char *buffer) {
+/* One read and its echo, with `work_steps` of work before it if it asks for work. `buffer` holds READ_BYTES and belongs to
+ * the calling thread. Output must not be pending. */
+static inline enum step connection_echo(struct connection *connection, char *buffer, uint32_t work_steps) {
   ssize_t n;
   do {
     n = read(connection->fd, buffer, READ_BYTES);
   } while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return STEP_DRAINED;
   if (n <= 0) return connection_close(connection);
+  if (work_steps != 0 && (unsigned char)buffer[0] == WORK_MARK) work_for(work_steps);
   ssize_t written = connection_write(connection->fd, buffer, (size_t)n);
   if (written < 0) return connection_close(connection);
   if (written < n) {

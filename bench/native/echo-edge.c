@@ -15,6 +15,7 @@
 
 #define BATCH 256
 
+static struct serve_options options;
 static char buffer[READ_BYTES];
 
 static void serve(struct connection *connection, uint32_t events) {
@@ -22,7 +23,7 @@ static void serve(struct connection *connection, uint32_t events) {
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) connection->ending = true;
   if (connection_flush(connection) != STEP_MORE) return;
   while (connection->readable) {
-    switch (connection_echo(connection, buffer)) {
+    switch (connection_echo(connection, buffer, options.work_steps)) {
       case STEP_MORE: break;
       case STEP_DRAINED: connection->readable = false; break;
       case STEP_BLOCKED: return; /* still readable: the EPOLLOUT edge continues here */
@@ -32,7 +33,7 @@ static void serve(struct connection *connection, uint32_t events) {
 }
 
 int main(int argc, char **argv) {
-  struct serve_options options = serve_parse(argc, argv);
+  options = serve_parse(argc, argv);
   if (options.threads != 1) {
     fprintf(stderr, "echo-edge has one thread\n");
     return 2;

@@ -25,7 +25,7 @@ static void arm(int operation, int fd, void *source, uint32_t events) {
 /* After the re-arm another thread may already hold, or have freed, the connection: it is not touched again. */
 static void serve(struct connection *connection, char *buffer) {
   enum step step = connection_flush(connection);
-  if (step == STEP_MORE) step = connection_echo(connection, buffer);
+  if (step == STEP_MORE) step = connection_echo(connection, buffer, options.work_steps);
   switch (step) {
     case STEP_CLOSED: return;
     case STEP_BLOCKED: arm(EPOLL_CTL_MOD, connection->fd, connection, EPOLLOUT); return;

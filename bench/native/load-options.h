@@ -11,10 +11,13 @@
 
 #include "clock.h"
 
+/* Requests that ask for work must arrive as one read: they fit into one segment. */
+#define LOAD_MOST_WORK_BYTES 1024
+
 static struct {
   const char *host;
   int port, connections, depth, size;
-  uint64_t requests, warmup, transfer, seed;
+  uint64_t requests, warmup, work_every, transfer, seed;
   double seconds, stall_seconds, max_seconds;
   bool idle;
   struct clock_pids cpu_of;
@@ -51,6 +54,7 @@ static void load_parse(int argc, char **argv) {
       {"connections", required_argument, NULL, 'c'}, {"depth", required_argument, NULL, 'd'},
       {"size", required_argument, NULL, 's'},     {"requests", required_argument, NULL, 'n'},
       {"seconds", required_argument, NULL, 't'},  {"warmup", required_argument, NULL, 'w'},
+      {"work-every", required_argument, NULL, 'e'},
       {"transfer", required_argument, NULL, 'x'}, {"seed", required_argument, NULL, 'r'},
       {"idle", no_argument, NULL, 'i'},           {"cpu-of", required_argument, NULL, 'u'},
       {"stall-seconds", required_argument, NULL, 'l'}, {"max-seconds", required_argument, NULL, 'm'},
@@ -68,6 +72,7 @@ static void load_parse(int argc, char **argv) {
       case 'n': options.requests = (uint64_t)load_number("requests", optarg, 1, many); break;
       case 't': options.seconds = load_number("seconds", optarg, 0.001, 3600); break;
       case 'w': options.warmup = (uint64_t)load_number("warmup", optarg, 0, many); break;
+      case 'e': options.work_every = (uint64_t)load_number("work-every", optarg, 0, many); break;
       case 'x': options.transfer = (uint64_t)load_number("transfer", optarg, 1, many); break;
       case 'r': options.seed = (uint64_t)load_number("seed", optarg, 0, many); break;
       case 'i': options.idle = true; break;
@@ -83,6 +88,10 @@ static void load_parse(int argc, char **argv) {
   }
   if ((options.requests != 0) + (options.seconds != 0) + (options.transfer != 0) + options.idle > 1) {
     fprintf(stderr, "load: one of --requests, --seconds, --transfer, --idle\n");
+    exit(2);
+  }
+  if (options.work_every != 0 && (options.depth != 1 || options.size > LOAD_MOST_WORK_BYTES)) {
+    fprintf(stderr, "load: --work-every goes with --depth 1 and a --size of at most %d\n", LOAD_MOST_WORK_BYTES);
     exit(2);
   }
   if (options.requests == 0 && options.seconds == 0) options.requests = 100000;

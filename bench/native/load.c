@@ -2,9 +2,11 @@
  * by requests or seconds, by a stall limit (no byte for --stall-seconds) and by --max-seconds for all of it.
  *
  *   load --port P [--connections 64] [--depth 1] [--size 64] [--requests N | --seconds S] [--warmup W] [--cpu-of PID,…]
+ *        [--work-every E]
  *     Requests. Each connection keeps `depth` requests of `size` bytes outstanding. After W requests of warm-up, which
  *     are waited for, come the measured ones. --cpu-of reads the CPU clocks of the server's processes at exactly the
- *     beginning and the end of the measured part.
+ *     beginning and the end of the measured part. With --work-every each E-th request asks the server for work (work.h);
+ *     the latencies of these are kept apart.
  *   load --port P --transfer BYTES [--connections C] [--seed X]
  *     Each connection sends BYTES in chunks of random size, then ends its side, and wants all of them back, then the
  *     server's end. Connections with an odd number do not read before nothing more can be written, so that every buffer
@@ -39,6 +41,7 @@ struct connection {
   uint32_t base;     /* where in the pattern its stream begins */
   uint32_t interest; /* what the epoll set has */
   bool closed, greedy;
+  bool works;        /* the outstanding request asks for work: its first byte is WORK_MARK, not the pattern's */
   uint64_t sent, goal, received; /* goal: as far as it may send now */
   uint64_t issued, answered;     /* requests */
   uint64_t random, sum_sent, sum_received;
@@ -53,7 +56,7 @@ static unsigned char buffer[PATTERN_CHUNK];
 /* The part that runs now. Requests are sent while issued < limit and it is before `until`. */
 static struct {
   uint64_t issued, answered, lost, limit, until;
-  struct histogram latencies;
+  struct histogram latencies, work_latencies;
 } part;
 
 static void die(const char *what) {
@@ -88,6 +91,11 @@ static void mismatched(struct connection *c, const char *what) {
 
 /* ---- one read, one write ---- */
 
+/* Whether the stream's byte at `position` is the mark of the outstanding request. */
+static bool is_mark(const struct connection *c, uint64_t position) {
+  return c->works && position == c->answered * (uint64_t)options.size;
+}
+
 /* Reads up to `most` bytes and verifies them. Returns how many; 0: none yet, or the connection was dropped or is done. */
 static size_t receive(struct connection *c, size_t most) {
   ssize_t n = read(c->fd, buffer, most);
@@ -104,7 +112,9 @@ static size_t receive(struct connection *c, size_t most) {
     mismatched(c, "more came back than was sent");
     return 0;
   }
-  if (memcmp(buffer, pattern_at(c->base, c->received), (size_t)n) != 0) {
+  const unsigned char *expected = pattern_at(c->base, c->received);
+  size_t marks = is_mark(c, c->received) ? 1 : 0;
+  if ((marks != 0 && buffer[0] != WORK_MARK) || memcmp(buffer + marks, expected + marks, (size_t)n - marks) != 0) {
     mismatched(c, "wrong bytes came back");
     return 0;
   }
@@ -117,6 +127,11 @@ static size_t receive(struct connection *c, size_t most) {
 static bool send_some(struct connection *c, size_t most) {
   size_t count = c->goal - c->sent < most ? (size_t)(c->goal - c->sent) : most;
   const unsigned char *bytes = pattern_at(c->base, c->sent);
+  if (is_mark(c, c->sent)) {
+    memcpy(buffer, bytes, count);
+    buffer[0] = WORK_MARK;
+    bytes = buffer;
+  }
   ssize_t n = send(c->fd, bytes, count, MSG_NOSIGNAL);
   if (n < 0) {
     if (errno == EINTR) return true;
@@ -135,6 +150,7 @@ static void request(struct connection *c, uint64_t now) {
     started[(c - connections) * options.depth + (ptrdiff_t)(c->issued % (uint64_t)options.depth)] = now;
     c->issued++;
     part.issued++;
+    c->works = options.work_every != 0 && part.issued % options.work_every == 0;
     c->goal += (uint64_t)options.size;
   }
   while (c->sent < c->goal) {
@@ -152,7 +168,7 @@ static void on_request_event(struct connection *c, uint32_t events) {
     now = clock_now();
     while (c->received >= (c->answered + 1) * (uint64_t)options.size) {
       uint64_t at = started[(c - connections) * options.depth + (ptrdiff_t)(c->answered % (uint64_t)options.depth)];
-      histogram_add(&part.latencies, now - at);
+      histogram_add(c->works ? &part.work_latencies : &part.latencies, now - at);
       c->answered++;
       part.answered++;
     }
@@ -315,11 +331,13 @@ static void requests_mode(void) {
   server_cpu = clock_cpu_of(&options.cpu_of) - server_cpu;
   load_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - load_cpu;
   printf("{\"requests\":%ju,\"seconds\":%.6f,\"errors\":%ju,\"mismatches\":%ju,\"p50us\":%.1f,\"p99us\":%.1f,"
-         "\"p999us\":%.1f,\"maxus\":%.1f,\"serverCpuSeconds\":%.9f,\"loadCpuSeconds\":%.9f,"
+         "\"p999us\":%.1f,\"maxus\":%.1f,\"workP50us\":%.1f,\"workP99us\":%.1f,\"serverCpuSeconds\":%.9f,\"loadCpuSeconds\":%.9f,"
          "\"beganAt\":%jd.%06ld,\"endedAt\":%jd.%06ld}\n",
          (uintmax_t)part.answered, (double)(to - from) / (double)NS_PER_SECOND, (uintmax_t)errors, (uintmax_t)mismatches,
          us(histogram_at(&part.latencies, 500)), us(histogram_at(&part.latencies, 990)),
-         us(histogram_at(&part.latencies, 999)), us(part.latencies.max), (double)server_cpu / (double)NS_PER_SECOND,
+         us(histogram_at(&part.latencies, 999)), us(part.latencies.max),
+         us(histogram_at(&part.work_latencies, 500)), us(histogram_at(&part.work_latencies, 990)),
+         (double)server_cpu / (double)NS_PER_SECOND,
          (double)load_cpu / (double)NS_PER_SECOND, (intmax_t)begin.tv_sec, begin.tv_nsec / 1000, (intmax_t)end.tv_sec,
          end.tv_nsec / 1000);
 }

@@ -23,6 +23,7 @@ struct serve_options {
   int port;
   int threads;
   int batch;
+  uint32_t work_steps;
 };
 
 static inline void serve_die(const char *what) {
@@ -47,9 +48,10 @@ static inline struct serve_options serve_parse(int argc, char **argv) {
       {"port", required_argument, NULL, 'p'},
       {"threads", required_argument, NULL, 't'},
       {"batch", required_argument, NULL, 'b'},
+      {"work-steps", required_argument, NULL, 'w'},
       {NULL, 0, NULL, 0},
   };
-  struct serve_options options = {"127.0.0.1", 0, 1, 1};
+  struct serve_options options = {"127.0.0.1", 0, 1, 1, 0};
   int found;
   while ((found = getopt_long(argc, argv, "", known, NULL)) != -1) {
     switch (found) {
@@ -57,6 +59,7 @@ static inline struct serve_options serve_parse(int argc, char **argv) {
       case 'p': options.port = serve_number("port", optarg, 0, 65535); break;
       case 't': options.threads = serve_number("threads", optarg, 1, 64); break;
       case 'b': options.batch = serve_number("batch", optarg, 1, 1024); break;
+      case 'w': options.work_steps = (uint32_t)serve_number("work-steps", optarg, 0, 1000000000); break;
       default: exit(2);
     }
   }

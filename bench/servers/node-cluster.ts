@@ -13,6 +13,7 @@ const { values } = parseArgs({
     host: { type: 'string', default: '127.0.0.1' },
     port: { type: 'string', default: '0' },
     processes: { type: 'string', default: '2' },
+    'work-steps': { type: 'string', default: '0' },
   },
 });
 
@@ -43,6 +44,7 @@ if (cluster.isPrimary) {
     });
   }
 } else {
-  createEchoServer().listen({ host: values.host, port: Number(values.port), backlog: 4096 });
+  const workSteps = Number(values['work-steps']);
+  createEchoServer(workSteps).listen({ host: values.host, port: Number(values.port), backlog: 4096 });
   process.on('SIGINT', () => {}); // Ctrl-C reaches the workers too: their end is the primary's business
 }

@@ -14,13 +14,14 @@
  *     pool never put it off, and start the monitor.
  */
 import { Errno, type Native } from '../native/index.ts';
-import { Config, Counter, LINE, POLL_HINTS, WorkerWord, Word } from '../slots/layout.ts';
+import { Call, Config, Counter, LINE, POLL_HINTS, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import type { BoundedSet } from '../sync/bitset.ts';
 import { Overflow } from '../sync/overflow.ts';
 import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
 import { Limit } from './limit.ts';
+import { Mail } from './mail.ts';
 import { costAfter, hasRule } from './wake-policy.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
@@ -55,6 +56,7 @@ export class Dispatcher<
   readonly limit: Limit;
   readonly runnable: BoundedSet;
   readonly overflow: Overflow;
+  readonly mail: Mail;
   /** Hints from this on stand for "ask the kernel"; one of them is valid. */
   readonly #firstPollHint: number;
   readonly #oneSearcher: boolean;
@@ -85,6 +87,7 @@ export class Dispatcher<
       bits: layout.overflow,
       words: layout.overflowWords,
     });
+    this.mail = new Mail(this);
   }
 
   /** Puts a hint at the tail. Any thread; it owes the wake rule afterwards. */
@@ -106,21 +109,23 @@ export class Dispatcher<
     return !this.memory.ring.isEmpty() || !this.overflow.isEmpty;
   }
 
-  /** Pushes a slot's hint and sees to it that somebody comes, now. For threads outside the pool, and for one-off requests. */
-  pushAndWake(index: number): void {
-    this.push(index + 1);
-    this.wakeForWork();
-    this.startMonitor();
+  /** Whether mail waits for a worker that is there. */
+  get hasMail(): boolean {
+    const { boxes } = this.mail;
+    for (let worker = 0; worker < this.memory.config(Config.MAX_THREADS); worker++)
+      if (boxes.isOpen(worker) && !boxes.isEmpty(worker)) return true;
+    return false;
   }
 
-  /** Pushes a slot's hint from a handler: this worker looks at the ring soon; if it does not, the monitor finds the hint (D3). */
-  pushFromWorker(index: number): void {
-    this.push(index + 1);
+  /** Sees to it that somebody comes for a hint, now. For threads outside the pool, and for one-off requests. */
+  pushed(): void {
+    this.wakeForWork();
     this.startMonitor();
   }
 
   /** The second look of who has made room: whoever waited for a place is woken if there is work (D2). Any thread. */
   wakeIfWork(): void {
+    this.mail.passPlace();
     if (this.hasWork()) this.wakeForWork();
   }
 
@@ -263,7 +268,7 @@ export class Dispatcher<
   /** Asks `worker` (0-based) to look at its pending handlers. Any thread. */
   callAttention(worker: number): void {
     const { port, layout } = this.memory;
-    port.store(layout.worker(worker) + WorkerWord.ATTENTION, 1);
+    port.or(layout.worker(worker) + WorkerWord.ATTENTION, Call.PENDING);
     if (!this.lot.wake(worker) && this.pollHolder === worker + 1) this.kickPoller();
   }
 }

@@ -8,7 +8,7 @@
  * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that, or the
  * earliest timeout.
  */
-import { Counter, Word } from '../slots/layout.ts';
+import { Config, Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import { blindWatch, type Watch } from './sleepers.ts';
 import { type Dispatcher, type DispatcherMemory, MonitorState } from './dispatcher.ts';
@@ -45,6 +45,9 @@ export class Monitor {
   readonly #watch: Watch;
   readonly #time: MonitorTime;
   #unattended = 0;
+  readonly #workers: number;
+  /** Where each worker's mailbox was at the last tick, undefined if it was empty. */
+  readonly #mail: (number | undefined)[] = [];
 
   constructor(
     dispatcher: Dispatcher,
@@ -54,6 +57,7 @@ export class Monitor {
   ) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
+    this.#workers = dispatcher.memory.config(Config.MAX_THREADS);
     this.#onShort = onShort;
     this.#watch = watch;
     this.#time = time;
@@ -75,6 +79,7 @@ export class Monitor {
       this.#watch.tick(this.#dispatcher.runnable.bits);
       if (waitedThroughTick(before, now)) this.wakeOne();
       else this.#unattended = 0;
+      this.mindMail();
       before = now;
       // By the clock: on a busy machine ticks come late.
       const time = performance.now();
@@ -110,6 +115,26 @@ export class Monitor {
     else if (limit.hasRoom) this.#onShort();
   }
 
+  /** Mail that has waited through a tick: wakes its worker, or sees to it that it gets a place. Once a tick. */
+  mindMail(): void {
+    const { limit, runnable, mail } = this.#dispatcher;
+    for (let worker = 0; worker < this.#workers; worker++) {
+      const { boxes } = mail;
+      const position = boxes.isEmpty(worker) || !boxes.isOpen(worker) ? undefined : boxes.positionOf(worker);
+      const waited = position !== undefined && position === this.#mail[worker];
+      this.#mail[worker] = position;
+      // One that runs comes to it after its handler.
+      if (!waited || (runnable.bits & (1 << worker)) !== 0) continue;
+      if (!limit.hasRoom) this.#relieve();
+      if (limit.hasRoom) {
+        mail.rouse(worker);
+      } else {
+        mail.wait(worker);
+        limit.askForReview();
+      }
+    }
+  }
+
   /** Work waits, and as many workers run as may: those of them that sleep in a handler give up their places. */
   #relieve(): void {
     const { limit, runnable } = this.#dispatcher;
@@ -139,7 +164,8 @@ export class Monitor {
   }
 
   get #isQuiet(): boolean {
-    return this.#dispatcher.runnable.bits === 0 && !this.#dispatcher.hasWork();
+    const { runnable, hasMail } = this.#dispatcher;
+    return runnable.bits === 0 && !this.#dispatcher.hasWork() && !hasMail;
   }
 
   get #isStopping(): boolean {

@@ -8,7 +8,7 @@
  *      │ └─over the limit, or its bit was taken while it slept: becomeRunnable says no───▲
  *      └──goAway──▶ (look for those who wait for a place) ──▶ blocks in a handler ──comeBack──▶ runnable, perhaps over the limit
  */
-import { Config, Counter, RetireState, WorkerWord, Word } from '../slots/layout.ts';
+import { Call, Config, Counter, RetireState, WorkerWord, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
@@ -21,6 +21,8 @@ export type Standing = {
   readonly searching: boolean;
   /** What REVIEWS was before the last look at the limit. */
   readonly reviewed: number;
+  /** There was mail at its last look, and there may be more. */
+  readonly reading?: boolean;
 };
 const AT_REST: Standing = { runnable: false, searching: false, reviewed: 0 };
 
@@ -31,6 +33,7 @@ export class Presence {
   readonly #memory: DispatcherMemory;
   readonly #calledAt: number;
   readonly #retireAt: number;
+  readonly #strandsAt: number;
   readonly #policy: WakePolicy;
   readonly #chains: boolean;
   #runnable: boolean;
@@ -38,9 +41,13 @@ export class Presence {
   #reviewed: number;
   #away = false;
   #wasRunnable = false;
+  #reading: boolean;
+  #ownFirst = false;
 
   /** `worker` counts from 0. A worker begins at rest; another beginning is for tests. */
-  constructor(dispatcher: Dispatcher, worker: number, { runnable, searching, reviewed }: Standing = AT_REST) {
+  constructor(dispatcher: Dispatcher, worker: number, standing: Standing = AT_REST) {
+    const { runnable, searching, reviewed, reading = false } = standing;
+    this.#reading = reading;
     this.#reviewed = reviewed;
     this.#runnable = runnable;
     this.#searching = searching;
@@ -50,12 +57,18 @@ export class Presence {
     this.#memory = dispatcher.memory;
     this.#calledAt = this.#memory.layout.worker(worker) + WorkerWord.ATTENTION;
     this.#retireAt = this.#memory.layout.worker(worker) + WorkerWord.RETIRE;
+    this.#strandsAt = this.#memory.layout.worker(worker) + WorkerWord.STRANDS;
     this.#policy = new WakePolicy(this.#memory);
     this.#chains = hasRule(this.#memory.config(Config.WAKE_POLICY), 'chain');
   }
 
   get standing(): Standing {
-    return { runnable: this.#runnable, searching: this.#searching, reviewed: this.#reviewed };
+    return {
+      runnable: this.#runnable,
+      searching: this.#searching,
+      reviewed: this.#reviewed,
+      reading: this.#reading,
+    };
   }
 
   /** Enters the runnable ones if the limit allows, or stays if it still does. True if the worker may take hints. */
@@ -72,11 +85,58 @@ export class Presence {
       this.#runnable = false;
       return false;
     }
+    if (this.#runnable && this.#dispatcher.mail.handOver(this.#worker)) {
+      this.#runnable = false;
+      return false;
+    }
     // Also for one that seems to be in: the monitor may have taken its bit while its thread slept.
     this.#runnable = limit.enter(this.#worker);
+    if (!this.#runnable) return false;
+    this.#dispatcher.mail.stopWaiting(this.#worker);
     // After the bit is set: the monitor sleeps only if it sees no bit (D2).
-    if (this.#runnable) this.#dispatcher.startMonitor();
-    return this.#runnable;
+    this.#dispatcher.startMonitor();
+    return true;
+  }
+
+  /** It was called: notes what it should look at. True if its pending handlers are among that. */
+  heed(): boolean {
+    const { port } = this.#memory;
+    const call = port.load(this.#calledAt);
+    if ((call & Call.MAIL) !== 0) {
+      // Before it looks (B1).
+      port.and(this.#calledAt, ~Call.MAIL);
+      this.#reading = true;
+    }
+    return (call & Call.PENDING) !== 0;
+  }
+
+  /** The next hint, of its own mailbox and of the queue of all in turn; 0 for none. */
+  take(): number {
+    return this.#reading ? this.#takeInTurn() : this.#dispatcher.take();
+  }
+
+  #takeInTurn(): number {
+    this.#ownFirst = !this.#ownFirst;
+    const first = this.#ownFirst ? this.#takeMail() : this.#dispatcher.take();
+    if (first !== 0) return first;
+    return this.#ownFirst ? this.#dispatcher.take() : this.#takeMail();
+  }
+
+  #takeMail(): number {
+    const hint = this.#dispatcher.mail.boxes.take(this.#worker);
+    this.#reading = hint !== 0;
+    return hint;
+  }
+
+  /** Whether work waits that it may take, of whatever kind; of mail it may not know yet. */
+  hasWork(): boolean {
+    return this.#reading || this.#dispatcher.hasWork();
+  }
+
+  /** The second look into its mailbox: what is there it reads, though its sender may not have said so yet. */
+  #findsMail(): boolean {
+    if (!this.#dispatcher.mail.boxes.isEmpty(this.#worker)) this.#reading = true;
+    return this.#reading;
   }
 
   /**
@@ -139,6 +199,7 @@ export class Presence {
     this.leaveRunnable();
     this.#dispatcher.lot.announce(this.#worker, how);
     this.stopSearching();
+    this.#dispatcher.mail.passPlace();
     return this.hasReason();
   }
 
@@ -157,19 +218,35 @@ export class Presence {
     if (port.load(this.#retireAt) !== RetireState.ASKED) return false;
     // It may have been woken for work at the same time: not the one that searches any more, it looks (D1).
     this.stopSearching();
-    if (!this.hasReason())
-      return (
-        port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.AGREED) === RetireState.ASKED
-      );
+    if (this.#mayLeave()) {
+      if (port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.AGREED) === RetireState.ASKED)
+        return true;
+      this.#dispatcher.mail.boxes.open(this.#worker);
+    }
     port.compareExchange(this.#retireAt, RetireState.ASKED, RetireState.NONE);
+    return false;
+  }
+
+  /** Whether nothing needs it, no slot that lives in it either. If so, none will from now on: its mailbox is closed. */
+  #mayLeave(): boolean {
+    const { port } = this.#memory;
+    const { boxes } = this.#dispatcher.mail;
+    const isHome = (): boolean => port.load(this.#strandsAt) > 0 || this.#findsMail();
+    if (isHome() || this.hasReason()) return false;
+    boxes.close(this.#worker);
+    // Look again: a registrar that counts a slot here looks at the mailbox after it (H2).
+    if (!isHome() && !this.hasReason()) return true;
+    boxes.open(this.#worker);
     return false;
   }
 
   /** Announces a wait in the kernel, as holder of the poll hint. True if there is a reason not to wait. */
   announceWait(): boolean {
     this.leaveRunnable();
+    this.#dispatcher.mail.stopWaiting(this.#worker);
     this.#dispatcher.announceWait();
-    return this.#dispatcher.hasWork() || this.isStopping || this.isCalled;
+    this.#dispatcher.mail.passPlace();
+    return this.#dispatcher.hasWork() || this.#findsMail() || this.isStopping || this.isCalled;
   }
 
   endWait(): void {
@@ -179,14 +256,17 @@ export class Presence {
   /** Why a worker that has announced its park must not rest. */
   hasReason(): boolean {
     if (this.isStopping || this.isCalled) return true;
-    return this.#dispatcher.hasWork() && this.#limit.hasRoom;
+    const hasMail = this.#findsMail();
+    // Before it looks for room (N1).
+    if (hasMail) this.#dispatcher.mail.wait(this.#worker);
+    return (hasMail || this.#dispatcher.hasWork()) && this.#limit.hasRoom;
   }
 
   get isStopping(): boolean {
     return this.#memory.port.load(Word.PHASE) === PoolPhase.CLOSED;
   }
 
-  /** Whether somebody asks this worker to look at its pending handlers. */
+  /** Whether somebody asks this worker to look at something. */
   get isCalled(): boolean {
     return this.#memory.port.load(this.#calledAt) !== 0;
   }

@@ -13,7 +13,7 @@
 import { Config, Counter, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
-import { kindOf } from '../slots/record.ts';
+import { HOME_SHIFT, homeOf, isWorker, kindOf } from '../slots/record.ts';
 import { ParkState } from '../sync/parking.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
 import type { LoopTurns } from './loop-turns.ts';
@@ -108,8 +108,8 @@ export class Reactor {
         this.#stop();
         return;
       }
-      if (words[calledAt] !== 0) this.#hooks.onAttention();
-      const hint = this.presence.becomeRunnable() ? this.#dispatcher.take() : 0;
+      if (words[calledAt] !== 0 && this.presence.heed()) this.#hooks.onAttention();
+      const hint = this.presence.becomeRunnable() ? this.presence.take() : 0;
       if (hint === 0) {
         const wait = this.#park();
         if (wait === Wait.LOOK) continue;
@@ -144,7 +144,13 @@ export class Reactor {
       this.#strands.restore(index, claimed);
       return;
     }
-    const source = this.#sources[kindOf(memory.records.config(index))];
+    const config = memory.records.config(index);
+    // A hint of before, pushed a second time: the slot lives in another worker by now (B3).
+    if (config >>> HOME_SHIFT !== 0 && !this.#isHome(homeOf(config))) {
+      this.#strands.restore(index, claimed);
+      return;
+    }
+    const source = this.#sources[kindOf(config)];
     if (this.#paced % SAMPLE_EVERY === 0) {
       const began = performance.now();
       source?.turn(index, claimed);
@@ -153,6 +159,10 @@ export class Reactor {
       source?.turn(index, claimed);
     }
     this.loop.noteUserCode();
+  }
+
+  #isHome(home: number): boolean {
+    return home === this.#worker || !isWorker(home);
   }
 
   /** A member of a group has its turns in those of the group: a hint of its own is one of before it joined. */
@@ -165,7 +175,7 @@ export class Reactor {
   #poll(hint: number): Wait {
     const dispatcher = this.#dispatcher;
     if (!dispatcher.claimPoll(hint)) return Wait.LOOK;
-    if (dispatcher.hasWork()) {
+    if (this.presence.hasWork()) {
       this.#delivered(this.#poller.poll(0));
       return Wait.LOOK;
     }

@@ -6,13 +6,13 @@
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
 import { Config, Counter, Owner } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, Trait } from '../slots/record.ts';
+import { Cause, homeOf, NO_HOME, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { NO_LIMITS } from '../slots/timeouts.ts';
 import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
-import { enqueue } from './queueing.ts';
+import { enqueue, enqueueHint } from './queueing.ts';
 
 /** Edge-triggered registrations ask for everything, once and for all. */
 const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
@@ -70,13 +70,12 @@ export class Strands {
       this.#pushNow(index);
       return;
     }
-    const slot = this.#memory.groups.toPush(index);
-    if (slot !== undefined) this.#dispatcher.pushFromWorker(slot);
+    // This worker looks at the queue soon; if it does not, the monitor finds the hint (D3).
+    if (enqueue(this.#dispatcher, index)) this.#dispatcher.startMonitor();
   }
 
   #pushNow(index: number): void {
-    const slot = this.#memory.groups.toPush(index);
-    if (slot !== undefined) this.#dispatcher.pushAndWake(slot);
+    if (enqueue(this.#dispatcher, index)) this.#dispatcher.pushed();
   }
 
   /** Has a slot join a group. Owner of the slot, who gives it away after this; false if the group has ended. */
@@ -89,8 +88,8 @@ export class Strands {
   /** Asks a group's owner to look who has come and gone. Any thread. */
   askGroup(ref: number): void {
     const { groups } = this.#memory;
-    if (groups.requestTurn(ref, Flag.USER) === Outcome.PUSH)
-      this.#dispatcher.pushAndWake(groups.groupOf(ref));
+    if (groups.requestTurn(ref, Flag.USER) !== Outcome.PUSH) return;
+    if (enqueueHint(this.#dispatcher, groups.groupOf(ref))) this.#dispatcher.pushed();
   }
 
   /** Gives a slot back that was seized or claimed for no turn, with what the word said then. */
@@ -179,11 +178,12 @@ export class Strands {
 
   /** Ends the slot after its last handler: buffers, descriptor, generation. `keepFd` hands the descriptor to the caller. */
   end(index: number, keepFd: boolean): void {
-    const { records, data, slots, me, census, groups } = this.#memory;
+    const { records, data, slots, me, census, groups, homes } = this.#memory;
     groups.leave(index);
     data.release(records.takeInput(index));
     data.release(records.takeOutput(index));
     const config = records.config(index);
+    if (homeOf(config) !== NO_HOME) homes.leave(index);
     const owned = (config & Trait.OWN) !== 0 && !keepFd;
     const parent = records.parent(index);
     const parentGeneration = records.parentGeneration(index);
@@ -206,7 +206,8 @@ export class Strands {
 
   /** Frees a slot whose kernel registration failed: it was never armed. Registrar. */
   abandon(index: number): void {
-    const { slots, me, census } = this.#memory;
+    const { slots, me, census, homes } = this.#memory;
+    homes.leave(index);
     const { last } = census.leave(index);
     slots.close(index, me);
     slots.endGeneration(index);

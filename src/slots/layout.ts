@@ -14,12 +14,14 @@
  *     then          the overflow: one bit a hint, those of the slots and of the poll
  *     then          the times: half a line a slot, touched only by slots that have timeouts
  *     then          the marks of slots whose times have changed: one bit a slot, and one bit for each 32 of those
+ *     then          the mailboxes: for each of 32 workers three lines, MAILBOX_CAPACITY cells, and one bit a hint; touched
+ *                   only if a slot lives there
  *
  * A slot (16 words = 64 bytes):
  *
  *      0 word        { generation:13, owner:6, flags:4, ready:6, state:3 }   anybody, by CAS, through slots/word.ts
  *      1 generation  all 32 bits                                            owner, while CLOSING, before close(fd)
- *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3, transient:1 }   registrar; owner: own, stream, times
+ *      2 config      { handler:12, kind:3, mode:1, own:1, stream:1, halfOpen:1, auto:1, pri:1, merge:2, times:3, home + 1:6 }   registrar; owner: own, stream, times; home by and, by who ends it
  *      3 mailbox     { generation:13, held:1, disabled:1, events:6 }        anybody, by CAS: the state that is asked for
  *      4 cookieLo    5 cookieHi: the user's 64 bits; of a posted item: its value, a double   registrar
  *        members     of a group: its first member + 1;  5 count of its members   owner
@@ -115,6 +117,8 @@ export const Word = {
   BUFFER_LOCK: 176,
   /** In which order members of groups became ready. */
   GROUP_CLOCK: 192,
+  /** Bitmap of workers that have mail, and found no place among the runnable ones. */
+  WAITERS: 208,
   /** Whether slots are marked as having new times. */
   MARKED: 224,
   /** The coarse clock, a stamp: written by the monitor at each tick, read by every turn that pushes an idle timeout ahead. */
@@ -147,7 +151,7 @@ export const WorkerWord = {
   TID: 3,
   /** WorkerPhase. */
   PHASE: 4,
-  /** Set by others when one of this worker's pending handlers should be looked at. */
+  /** Bits of {@link Call}, set by others, cleared by the worker before it looks. */
   ATTENTION: 5,
   /** epoll sets in which this worker waits together with its event loop: as the poller, and parked. */
   POLL_SET: 6,
@@ -156,7 +160,14 @@ export const WorkerWord = {
   THREAD: 8,
   /** RetireState. */
   RETIRE: 9,
+  /** Whether its mailbox is open: it is there, and slots may live in it. */
+  OPEN: 10,
+  /** Sticky slots that live in it, or a few more. */
+  STRANDS: 11,
 } as const;
+
+/** What a worker should look at: its pending handlers, its mailbox. */
+export const Call = { PENDING: 1, MAIL: 2 } as const;
 
 /** ASKED by the app's thread, the rest by the worker: it will run nothing any more, and its thread is about to end. */
 export const RetireState = { NONE: 0, ASKED: 1, AGREED: 2, LEFT: 3 } as const;
@@ -233,6 +244,18 @@ export const TimeWord = {
 } as const;
 const TIME_WORDS = 8;
 
+/** Words of a mailbox; head and tail are in lines of their own. */
+export const MailboxWord = {
+  HEAD: 0,
+  TAIL: 16,
+  OVERFLOWED: 32,
+  OVERFLOW_SWEPT: 33,
+  OVERFLOW_CURSOR: 34,
+  CELLS: 48,
+} as const;
+/** Hints that a mailbox holds in order; more of them are in a set. */
+export const MAILBOX_CAPACITY = 64;
+
 /** Where everything is, for a pool of this size. */
 export class Layout {
   readonly maxFds: number;
@@ -246,6 +269,8 @@ export class Layout {
   readonly overflowWords: number;
   readonly times: number;
   readonly marks: number;
+  readonly #mailboxes: number;
+  readonly #mailboxWords: number;
   /** Words in all. */
   readonly length: number;
 
@@ -259,7 +284,9 @@ export class Layout {
     this.overflowWords = overflowWords(this.slotCount + POLL_HINTS);
     this.times = Math.ceil((this.overflow + this.overflowWords) / LINE) * LINE;
     this.marks = this.times + this.slotCount * TIME_WORDS;
-    this.length = this.marks + markWords(this.slotCount);
+    this.#mailboxes = Math.ceil((this.marks + markWords(this.slotCount)) / LINE) * LINE;
+    this.#mailboxWords = Math.ceil((MailboxWord.CELLS + MAILBOX_CAPACITY + this.overflowWords) / LINE) * LINE;
+    this.length = this.#mailboxes + MAX_WORKERS * this.#mailboxWords;
   }
 
   /** Indexes from this on are no slots: their hints stand for the poll. */
@@ -286,6 +313,10 @@ export class Layout {
 
   worker(id: number): number {
     return WORKERS + id * LINE;
+  }
+
+  mailbox(worker: number): number {
+    return this.#mailboxes + worker * this.#mailboxWords;
   }
 
   /** In doubles, for a Float64Array over the same memory. */

@@ -10,6 +10,7 @@ import { Census } from './census.ts';
 import { beginClock } from './clock.ts';
 import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './layout.ts';
 import { GroupTable } from './groups.ts';
+import { Homes } from './homes.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
@@ -31,6 +32,7 @@ export class PoolMemory {
   readonly records: SlotRecords;
   readonly users: UserWords;
   readonly groups: GroupTable;
+  readonly homes: Homes;
   readonly census: Census;
   readonly timeouts: Timeouts;
   readonly data: Buffers;
@@ -54,6 +56,7 @@ export class PoolMemory {
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
     this.groups = new GroupTable(this.port, layout, this.slots);
+    this.homes = new Homes(this.port, layout);
     this.census = new Census(this.port, layout, this.records);
     this.timeouts = new Timeouts(this.port, layout);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);

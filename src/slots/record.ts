@@ -23,8 +23,8 @@ export const Trait = {
   HALF_OPEN: 0x40000,
   /** A raw handler must re-arm by itself. */
   MANUAL: 0x80000,
-  /** A group that ends with its last member. */
-  TRANSIENT: 0x4000000,
+  /** A group that ends with its last member. (In the place of a merge, which groups have none of.) */
+  TRANSIENT: 0x200000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
   /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */
@@ -39,6 +39,18 @@ export const Trait = {
 const MERGE_SHIFT = 21;
 export const mergeTrait = (merge: Merge): number => merge << MERGE_SHIFT;
 export const mergeOf = (config: number): Merge => ((config >>> MERGE_SHIFT) & 3) as Merge;
+
+/** The worker in which a sticky slot lives, from 0, in the uppermost six bits as { home + 1 }; slots/homes.ts. */
+export const HOME_SHIFT = 26;
+export const NO_HOME = -1;
+/** In place of a worker that has died: the slot lives nowhere any more, and is about to end. */
+export const HOME_GONE = 62;
+/** Of a listener: it lives nowhere itself, each of its connections has a home. */
+export const HOME_OF_EACH = 61;
+export const homeTrait = (home: number): number => (home + 1) << HOME_SHIFT;
+/** Whether turns of a slot with this home are for that worker alone. */
+export const isWorker = (home: number): boolean => home !== NO_HOME && home < HOME_OF_EACH;
+export const homeOf = (config: number): number => (config >>> HOME_SHIFT) - 1;
 
 const HANDLER_MASK = 0xfff;
 const KIND_SHIFT = 12;
@@ -148,13 +160,12 @@ export class SlotRecords {
 
   /** Says that a slot has times from now on. The owner. */
   setTimed(index: number): void {
-    this.#words[this.#layout.slot(index) + SlotWord.CONFIG] = this.config(index) | Trait.TIMED;
+    this.#port.or(this.#layout.slot(index) + SlotWord.CONFIG, Trait.TIMED);
   }
 
   /** The number is another file's by now, or nobody's: the end must not close it. The owner. */
   disown(index: number): void {
-    this.#words[this.#layout.slot(index) + SlotWord.CONFIG] =
-      this.config(index) & ~(Trait.OWN | Trait.STREAM);
+    this.#port.and(this.#layout.slot(index) + SlotWord.CONFIG, ~(Trait.OWN | Trait.STREAM));
   }
 
   cookie(index: number): bigint {

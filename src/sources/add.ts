@@ -1,6 +1,7 @@
 /** What `pool.add` takes, checked and turned into what a slot is filled with. */
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno, type Native } from '../native/index.ts';
+import { type Affinity, isSticky } from './affinity.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
@@ -29,6 +30,8 @@ export type AddOptions = {
   readonly nonBlocking?: boolean;
   /** Connections: whether our side stays open when the peer has ended. Default false. */
   readonly allowHalfOpen?: boolean;
+  /** 'sticky': its handlers always run in the same worker, and may keep values in `local`. Default 'any'. */
+  readonly affinity?: Affinity;
   /** The group that it joins. */
   readonly group?: Group | GroupId;
   /** Timeout 'idle': nothing was delivered, and no output taken by the kernel, for this long. Milliseconds, 1 to 2^30. */
@@ -50,6 +53,7 @@ const ADD_NAMES: Readonly<Record<keyof AddOptions, true>> = {
   rearm: true,
   nonBlocking: true,
   allowHalfOpen: true,
+  affinity: true,
   group: true,
   idleTimeoutMs: true,
   readTimeoutMs: true,
@@ -68,6 +72,7 @@ export function resolveAdd(options: AddOptions, entries: readonly HandlerEntry[]
     handler,
     kind,
     limits: resolveLimits(options, kind),
+    sticky: isSticky(options),
     events: options.events === undefined ? Ready.IN : parseEvents(options.events),
     cookie: checkCookie(options.cookie),
     traits:

@@ -13,17 +13,16 @@ import { asError } from '../reactor/thrown.ts';
 import { Counter } from '../slots/layout.ts';
 import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../slots/record.ts';
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
+import { type Budget, budgetOf } from './budget.ts';
 import { Connection } from './connection.ts';
 import { ConnectionTurn, Mark } from './connection-turn.ts';
 import { progressOf } from './connecting.ts';
-import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
+import { enterTurn, isPromise, leaveTurn, READ_BYTES, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
-import type { ConnectionHandlers } from './handlers.ts';
+import type { ConnectionHandlers, ConnectionMethod as Method } from './handlers.ts';
 import type { Held } from './pending.ts';
 import { type CloseReason, reasonFrom } from './reason.ts';
 
-/** Reads in one turn; then the connection goes to the tail of the ring (G8). */
-const READ_BUDGET = 4;
 /** What makes a read worth trying. */
 const READABLE = Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR;
 const GONE = Ready.HUP | Ready.ERR;
@@ -32,20 +31,24 @@ const LINGER_MS = 1000;
 /** Our side has ended because the pool closes; the peer's has not. */
 const LINGERING = Phase.DRAINING | Phase.SHUT;
 
-type Method = keyof ConnectionHandlers;
+const NO_BUDGET: Budget = budgetOf({});
 
 /** A turn with the handle that its handlers are given; the handle is revoked at the turn's end. */
 export class Turn extends ConnectionTurn {
   handle: Connection | undefined;
+  budget: Budget = NO_BUDGET;
 }
 
 export class ConnectionSource implements Source {
   readonly #context: WorkerContext;
   readonly #held = new Map<Turn, Held>();
+  /** By handler. */
+  readonly #budgets: readonly Budget[];
   #spare: Turn | undefined;
 
   constructor(context: WorkerContext) {
     this.#context = context;
+    this.#budgets = context.handlers.map(budgetOf);
   }
 
   /** First turn of a connection that this worker has just registered. */
@@ -83,10 +86,12 @@ export class ConnectionSource implements Source {
     }
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
     if (asked) this.#heed(turn);
+    // A call of `data` may be owed, to a budget that was spent or to enable().
+    if (asked) turn.offered = Number.POSITIVE_INFINITY;
     if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
     if (asked && turn.grouped && turn.has(Phase.DRAINING)) this.#endIfSilent(turn);
     else if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
-    if (asked && !this.#silenced(turn) && turn.inputLength > 0 && this.#invoke(turn, 'data')) return;
+    if (asked && !this.#silenced(turn) && this.#owesRest(turn) && this.#data(turn)) return;
     this.#proceed(turn);
   }
 
@@ -134,6 +139,7 @@ export class ConnectionSource implements Source {
     enterTurn(this.#context, index);
     const turn = new Turn(this.#context);
     turn.begin(index, seized);
+    turn.budget = this.#budgetOf(turn);
     turn.peer = true;
     return turn;
   }
@@ -159,7 +165,12 @@ export class ConnectionSource implements Source {
     const turn = this.#spare ?? new Turn(this.#context);
     this.#spare = undefined;
     turn.begin(index, claimed);
+    turn.budget = this.#budgetOf(turn);
     return turn;
+  }
+
+  #budgetOf(turn: Turn): Budget {
+    return this.#budgets[handlerOf(turn.config)] ?? NO_BUDGET;
   }
 
   #opened(turn: Turn): void {
@@ -176,19 +187,25 @@ export class ConnectionSource implements Source {
       this.#conclude(turn);
       return;
     }
-    for (let reads = 0; reads < READ_BUDGET && this.#mayRead(turn); reads++) {
-      if (!turn.read()) break;
+    const { reads, bytes } = turn.budget;
+    for (let read = 0; read < reads && turn.received < bytes && this.#mayRead(turn); read++) {
+      if (!turn.read(Math.min(READ_BYTES, bytes - turn.received))) break;
       if (turn.has(Phase.DRAINING) && turn.has(Phase.ENDING) && !turn.grouped) {
         // It came after the end of our side: nothing could be answered.
         turn.consume(turn.inputLength);
         turn.phase |= Phase.STIRRED;
         continue;
       }
-      if (this.#invoke(turn, 'data')) return;
+      if (this.#data(turn)) return;
       if (this.#isForced(turn)) {
         this.#conclude(turn);
         return;
       }
+    }
+    if (this.#owesData(turn)) {
+      // Its messages come first.
+      this.#conclude(turn);
+      return;
     }
     if (turn.has(Phase.PEER_ENDED) && !turn.has(Phase.END_SEEN)) {
       turn.phase |= Phase.END_SEEN;
@@ -206,6 +223,34 @@ export class ConnectionSource implements Source {
   }
 
   /**
+   * Calls `data`; one that takes a message a call is called again while it takes something and leaves something, up to its
+   * budget. True if it is async: what it leaves is the next turn's.
+   */
+  #data(turn: Turn): boolean {
+    do {
+      turn.offered = turn.inputLength;
+      turn.messages++;
+      if (this.#invoke(turn, 'data')) return true;
+    } while (this.#owesData(turn) && this.#mayCallData(turn) && !this.#isForced(turn));
+    return false;
+  }
+
+  /** Whether a turn that was asked for begins with the input that is left. */
+  #owesRest(turn: Turn): boolean {
+    return turn.budget.messages === undefined ? turn.inputLength > 0 : this.#owesData(turn);
+  }
+
+  #mayCallData(turn: Turn): boolean {
+    return turn.budget.messages === undefined || turn.messages < turn.budget.messages;
+  }
+
+  /** Whether messages may be left for a `data` that takes one a call. */
+  #owesData(turn: Turn): boolean {
+    if (turn.budget.messages === undefined || turn.inputLength === 0) return false;
+    return turn.inputLength < turn.offered && turn.reading && this.#healthy(turn);
+  }
+
+  /**
    * Looks whether a timeout is over, last of all: what this turn has brought may have moved it on. True if its handler is
    * async. Without a handler the connection ends.
    */
@@ -220,7 +265,7 @@ export class ConnectionSource implements Source {
   }
 
   #mayRead(turn: Turn): boolean {
-    return (turn.bits & READABLE) !== 0 && turn.reading && this.#healthy(turn);
+    return (turn.bits & READABLE) !== 0 && turn.reading && this.#healthy(turn) && this.#mayCallData(turn);
   }
 
   #healthy(turn: Turn): boolean {
@@ -246,7 +291,8 @@ export class ConnectionSource implements Source {
       this.#fail(turn);
       return;
     }
-    if (turn.closing === undefined) this.#endOurSide(turn);
+    const owesData = this.#owesData(turn);
+    if (turn.closing === undefined && !owesData) this.#endOurSide(turn);
     if (turn.closing !== undefined) {
       this.#close(turn, turn.closing);
       return;
@@ -259,6 +305,7 @@ export class ConnectionSource implements Source {
     const silenced = this.#silenced(turn);
     const silent = silenced || this.#isQuiet(turn);
     if ((turn.config & Trait.TIMED) !== 0) this.#keepTimes(turn, silenced);
+    if (owesData && !silenced) this.#context.memory.slots.request(index, turn.generation, Flag.CONTROL);
     const { joining } = turn;
     this.#release(turn);
     // If that group has ended meanwhile, it stays alone.
@@ -371,6 +418,7 @@ export class ConnectionSource implements Source {
     if (turn.failure !== undefined) this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
     const { index, closing } = turn;
     this.#release(turn);
+    this.#context.locals.drop(index);
     // Only who was told that it is theirs gets it: a handler may have thrown, or the pool ended, after its detach().
     this.#context.strands.end(index, closing?.type === 'detached');
   }

@@ -37,6 +37,11 @@ export class ConnectionTurn {
   phase = 0;
   /** Of Mark. */
   marks = 0;
+  /** What this turn has read, in bytes, and how often `data` was called in it. */
+  received = 0;
+  messages = 0;
+  /** Unread input when `data` was last called: if less of it is left, `data` has taken something and may take more. */
+  offered = 0;
   /** What ends the connection after the handler, if anything. */
   closing: CloseReason | undefined;
   /** What went wrong: a failed system call, or what a handler threw. */
@@ -67,6 +72,10 @@ export class ConnectionTurn {
     this.bits = readyOf(claimed);
     this.phase = records.phase(index);
     this.marks = 0;
+    this.received = 0;
+    this.messages = 0;
+    // A handler that paused, or wrote above the mark, may have left whole messages.
+    this.offered = this.reading ? 0 : Number.POSITIVE_INFINITY;
     this.closing = undefined;
     this.failure = undefined;
     this.ended = false;
@@ -163,22 +172,23 @@ export class ConnectionTurn {
   }
 
   /**
-   * One read. True if there is new input; false at the end of what is there: then IN is cleared, and PEER_ENDED or
-   * `failure` tell what was found.
+   * One read, of at most `most` bytes. True if there is new input; false at the end of what is there: then IN is cleared,
+   * and PEER_ENDED or `failure` tell what was found.
    */
-  read(): boolean {
+  read(most: number = READ_BYTES): boolean {
     const { native, input } = this.context;
     this.keepInput();
     if (this.closing !== undefined) return false;
     const streams = (this.config & Trait.STREAM) !== 0;
     const { address } = input.region;
     const count = streams
-      ? native.receive(this.index, address, READ_BYTES)
-      : native.read(this.index, address, READ_BYTES);
+      ? native.receive(this.index, address, most)
+      : native.read(this.index, address, most);
     if (count > 0) {
+      this.received += count;
       if (this.has(Phase.DRAINING)) this.phase |= Phase.STIRRED;
       // A read of AF_UNIX ends at each message that carries descriptors, whatever is behind it.
-      const drained = streams && (this.config & Trait.NOT_TCP) === 0 && count < READ_BYTES;
+      const drained = streams && (this.config & Trait.NOT_TCP) === 0 && count < most;
       if (drained && (this.bits & MORE_THAN_DATA) === 0) this.bits &= ~Ready.IN;
       this.#freshStart = 0;
       this.#freshEnd = count;

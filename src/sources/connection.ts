@@ -3,6 +3,7 @@ import { makeError, show } from '../errors.ts';
 import type { SocketAddress } from '../native/index.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { Phase } from '../slots/record.ts';
+import { checkNotSticky } from './affinity.ts';
 import { checkDetail, checkInteger } from './arguments.ts';
 import type { ConnectionTurn } from './connection-turn.ts';
 import { Group, groupById, type GroupId, openGroup } from './group.ts';
@@ -49,6 +50,21 @@ export class Connection {
    */
   get input(): Buffer {
     return this.#use('input').input;
+  }
+
+  /**
+   * A value of yours, of whatever type, that lives with a connection of affinity 'sticky', or in a sticky group: undefined at
+   * first, dropped at the end.
+   * @throws ERR_WAKEONE_AFFINITY for all others
+   */
+  get local(): unknown {
+    const { context, index } = this.#use('local');
+    return context.locals.get(index, 'connection.local');
+  }
+
+  set local(value: unknown) {
+    const { context, index } = this.#use('local');
+    context.locals.set(index, value, 'connection.local');
   }
 
   /** Bytes of unread input. */
@@ -222,6 +238,7 @@ export class Connection {
         : group instanceof Group
           ? group
           : groupById(memory, strands, group);
+    checkNotSticky(memory, turn.index);
     const ref = joined.refFor(memory);
     const present = memory.groups.refOf(turn.index);
     if (present === ref) return joined;

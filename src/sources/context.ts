@@ -6,6 +6,7 @@ import type { Native, Region } from '../native/index.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Counter } from '../slots/layout.ts';
 import type { Connecting } from './connecting.ts';
+import type { Locals } from './locals.ts';
 import type { PendingHandlers } from './pending.ts';
 import type { Registrar } from './registrar.ts';
 
@@ -44,6 +45,7 @@ export type WorkerContext = {
   readonly connecting: Connecting;
   /** Set before the first turn. */
   groups: GroupTurns | undefined;
+  readonly locals: Locals;
   readonly loop: LoopTurns;
   readonly pending: PendingHandlers;
   /** By number; what is behind one, its source knows. */

@@ -117,6 +117,21 @@ export class FdEvent {
     return context.memory.records.cookie(fd);
   }
 
+  /**
+   * A value of yours, of whatever type, that lives with a registration of affinity 'sticky', or in a sticky group: undefined
+   * at first, dropped at the end.
+   * @throws ERR_WAKEONE_AFFINITY for all others
+   */
+  get local(): unknown {
+    const { context, fd } = this.#use('local');
+    return context.locals.get(fd, 'event.local');
+  }
+
+  set local(value: unknown) {
+    const { context, fd } = this.#use('local');
+    context.locals.set(fd, value, 'event.local');
+  }
+
   get registration(): Registration {
     const { context, fd, generation } = this.#use('registration');
     return new Registration(context.memory, context.strands, fd, generation);

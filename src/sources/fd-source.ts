@@ -138,6 +138,7 @@ export class FdSource implements Source {
       FdEvent.revoke(event);
       if (value !== 0) users.settle(index);
       leaveTurn(this.#context, index);
+      this.#context.locals.drop(index);
       this.#context.strands.end(index, false);
     });
   }

@@ -11,7 +11,7 @@
  * as if it had had a turn, when the turn of the one that used it is over.
  */
 import type { Source } from '../reactor/source.ts';
-import { Cause, causeOf, detailOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
+import { Cause, causeOf, detailOf, Kind, kindOf, NO_HOME, Phase, Trait } from '../slots/record.ts';
 import { Flag, flagsOf, READY_NONE, State, stateOf } from '../slots/word.ts';
 import type { Connection } from './connection.ts';
 import type { ConnectionSource, Turn } from './connection-source.ts';
@@ -64,11 +64,13 @@ export class GroupSource implements Source, GroupTurns {
    * and no handler of another member runs meanwhile. Else the connection joins when its turn is over.
    */
   join(turn: Joiner, ref: number): void {
-    const { slots, groups, me } = this.#context.memory;
+    const { slots, groups, homes, me } = this.#context.memory;
     const group = groups.groupOf(ref);
     const generation = groups.generationOf(ref);
     turn.joining = ref;
     if (generation === undefined || turn.peer || this.#runs.has(turn.index)) return;
+    const home = homes.of(group);
+    if (home !== NO_HOME && home !== this.#context.worker) return;
     const seized = slots.seize(group, generation, me);
     if (seized === 0) return;
     turn.joining = 0;
@@ -83,6 +85,7 @@ export class GroupSource implements Source, GroupTurns {
   leave(turn: Joiner): void {
     turn.joining = 0;
     this.#context.memory.groups.leave(turn.index);
+    this.#context.locals.drop(turn.index);
   }
 
   /** The other connections of the group whose member has its turn. */
@@ -124,7 +127,8 @@ export class GroupSource implements Source, GroupTurns {
     this.#adopt(run);
     if (groups.size(group) > 0) this.#note(group);
     if ((flagsOf(claimed) & Flag.FORCED) === 0) return;
-    const tearing = causeOf(records.reason(group)) === Cause.TEARDOWN ? Phase.SHUT : 0;
+    const cause = causeOf(records.reason(group));
+    const tearing = cause === Cause.TEARDOWN || cause === Cause.WORKER_DIED ? Phase.SHUT : 0;
     records.setPhase(group, records.phase(group) | Phase.ENDING | tearing);
     // At the pool's end each member is asked by itself.
     if (tearing !== 0) for (const index of groups.members(group)) this.#tearDown(group, index);
@@ -146,8 +150,8 @@ export class GroupSource implements Source, GroupTurns {
   #tearDown(group: number, index: number): void {
     const { slots, records } = this.#context.memory;
     const generation = slots.generation(index);
-    const detail = detailOf(records.reason(group));
-    if (records.giveReason(index, generation, Cause.TEARDOWN, detail))
+    const reason = records.reason(group);
+    if (records.giveReason(index, generation, causeOf(reason), detailOf(reason)))
       this.#context.strands.request(index, generation, Flag.FORCED);
   }
 

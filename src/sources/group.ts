@@ -1,18 +1,21 @@
 /** Groups as users hold them: sources of which one handler at a time runs. */
 import { setTimeout as after } from 'node:timers/promises';
 import { makeError, show } from '../errors.ts';
-import { checkNames } from '../options.ts';
+import { checkNames, choice } from '../options.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Kind, kindOf, Trait } from '../slots/record.ts';
 import { READY_NONE } from '../slots/word.ts';
+import { type Affinity, checkNotSticky } from './affinity.ts';
 import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
 
 export type GroupOptions = {
   /** Whether it ends when its last member has left. Default: false for `pool.group()`, true for a worker's `group()`. */
   readonly transient?: boolean;
+  /** 'sticky': the handlers of its members always run in the same worker, and may keep values in `local`. Default 'any'. */
+  readonly affinity?: Affinity;
 };
 
 /** Names a group for another thread: plain data, never reused. */
@@ -54,7 +57,7 @@ export class Group {
   /**
    * Makes a registration a member. Any thread; resolves when it is one: not while a handler of its own runs, so that handler
    * must not wait for it (a connection's uses `connection.joinGroup()`).
-   * @throws ERR_WAKEONE_IN_GROUP if it is in another group; ERR_WAKEONE_OTHER_POOL; ERR_WAKEONE_HANDLER_KIND for a listener;
+   * @throws ERR_WAKEONE_IN_GROUP if it is in another group; ERR_WAKEONE_AFFINITY if it is sticky itself; ERR_WAKEONE_OTHER_POOL; ERR_WAKEONE_HANDLER_KIND for a listener;
    *   ERR_WAKEONE_STALE_REGISTRATION if it or the group has ended
    */
   async add(member: Member): Promise<void> {
@@ -63,6 +66,7 @@ export class Group {
     const { slots, groups, records, me } = this.#memory;
     if (kindOf(records.config(index)) === Kind.LISTENER)
       throw makeError('ERR_WAKEONE_HANDLER_KIND', 'listener', 'a registration with a handler of its own');
+    checkNotSticky(this.#memory, index);
     const ref = this.#ref;
     for (;;) {
       this.#checkActive(registration);
@@ -164,7 +168,8 @@ export function openGroup(
   options: GroupOptions,
   transientByDefault: boolean,
 ): Group {
-  checkNames(options, { transient: true });
+  checkNames(options, { transient: true, affinity: true });
+  const sticky = choice('affinity', options.affinity, ['any', 'sticky'], 'any') === 'sticky';
   const { transient = transientByDefault } = options;
   if (typeof transient !== 'boolean')
     throw makeError('ERR_WAKEONE_INVALID_OPTION', 'transient', 'a boolean', show(transient));
@@ -174,6 +179,7 @@ export function openGroup(
     traits: Trait.EDGE | (transient ? Trait.TRANSIENT : 0),
     events: READY_NONE,
     cookie: 0n,
+    sticky,
   });
   const { layout, slots } = memory;
   if (index < 0) throw makeError('ERR_WAKEONE_SOURCES_EXHAUSTED', `${layout.slotCount - layout.maxFds}`);

@@ -1,7 +1,7 @@
 /** Calling a connection's handlers. */
 import type { TimeoutKind } from '../slots/timeouts.ts';
 import type { Connection } from './connection.ts';
-import type { ConnectionHandlers } from './handlers.ts';
+import type { ConnectionHandlers, ConnectionMethod } from './handlers.ts';
 import type { CloseReason } from './reason.ts';
 
 /** What callHandler returns if the handler is not there. */
@@ -10,7 +10,7 @@ export const ABSENT: unique symbol = Symbol('no such handler');
 /** Calls a handler if it is there. Each by its own name: a computed one would cost a slow property load per event. */
 export function callHandler(
   handlers: ConnectionHandlers,
-  method: keyof ConnectionHandlers,
+  method: ConnectionMethod,
   connection: Connection,
   argument: unknown,
 ): unknown {

@@ -3,6 +3,7 @@ import { makeError, show } from '../errors.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { Kind, MAX_HANDLERS } from '../slots/record.ts';
 import type { TimeoutKind } from '../slots/timeouts.ts';
+import { checkInteger } from './arguments.ts';
 import type { Connection } from './connection.ts';
 import type { FdEvent } from './fd-event.ts';
 import type { CloseReason } from './reason.ts';
@@ -34,7 +35,18 @@ export type ConnectionHandlers = {
   error?(connection: Connection, error: Error): Result;
   /** The end: nothing runs after it. The descriptor is closed when it is done. */
   close?(connection: Connection, reason: CloseReason): Result;
+  /** Bytes that one turn may read; then the connection goes to the tail of the queue. 1 to 2^30, default 256 KiB. */
+  readonly maxBytesPerTurn?: number;
+  /**
+   * For a `data` that takes one message a call: it is called again as long as it takes something and leaves something, so
+   * often in one turn; then the connection goes to the tail of the queue. 1 to 2^20. Without this `data` is called once
+   * for each read, and takes all messages that it finds.
+   */
+  readonly maxMessagesPerTurn?: number;
 };
+
+/** The names of those that are functions. */
+export type ConnectionMethod = Exclude<keyof ConnectionHandlers, keyof typeof MOST_PER_TURN>;
 
 /** Handler of a bare descriptor: called for each delivery, and once more for the last (`event.last`). */
 export type FdHandler = (event: FdEvent) => Result;
@@ -56,6 +68,11 @@ export type HandlerModule<H extends Record<string, Handler> = Record<string, Han
   readonly [MARK]: true;
 };
 
+/** The largest values of a connection's budgets. */
+const MOST_PER_TURN: Readonly<Record<'maxBytesPerTurn' | 'maxMessagesPerTurn', number>> = {
+  maxBytesPerTurn: 2 ** 30,
+  maxMessagesPerTurn: 2 ** 20,
+};
 const CONNECTION_METHODS = new Set(['open', 'trigger', 'data', 'drain', 'timeout', 'end', 'error', 'close']);
 
 /**
@@ -103,16 +120,24 @@ function checkHandler(name: string, handler: unknown): void {
     );
   }
   for (const [method, value] of Object.entries(handler)) {
+    if (isBudget(method)) {
+      checkInteger(`${name}.${method}`, value, MOST_PER_TURN[method], 1);
+      continue;
+    }
     if (!CONNECTION_METHODS.has(method) || typeof value !== 'function') {
       const known = [...CONNECTION_METHODS].join(', ');
       throw makeError(
         'ERR_WAKEONE_INVALID_ARGUMENT',
         `${name}.${method}`,
-        `a function named one of ${known}`,
+        `a function named one of ${known}, or one of ${Object.keys(MOST_PER_TURN).join(', ')}`,
         show(value),
       );
     }
   }
+}
+
+function isBudget(name: string): name is keyof typeof MOST_PER_TURN {
+  return Object.hasOwn(MOST_PER_TURN, name);
 }
 
 /** Whether a module's default export came from defineHandlers. */

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { SystemError } from '../errors.ts';
 import type { Native, SocketAddress } from '../native/index.ts';
+import { type Affinity, isSticky } from './affinity.ts';
 import type { Group, GroupId } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 import { Kind } from '../slots/record.ts';
@@ -27,6 +28,8 @@ export type ListenOptions = {
   readonly mode?: 'edge' | 'oneshot';
   /** Whether an IPv6 address takes IPv6 connections only. Default false. */
   readonly ipv6Only?: boolean;
+  /** 'sticky': the handlers of each connection always run in the same worker, and may keep values in `local`. Default 'any'. */
+  readonly affinity?: Affinity;
   /** Its connections join this group. */
   readonly group?: Group | GroupId;
   /** Of each connection: timeout 'idle' when nothing was received, taken by the kernel or triggered for this long. Milliseconds, 1 to 2^30. */
@@ -40,9 +43,10 @@ export type ListenOptions = {
 };
 
 export type ResolvedListenOptions = Required<
-  Omit<ListenOptions, 'port' | 'host' | 'path' | 'group' | keyof TimeoutOptions>
+  Omit<ListenOptions, 'port' | 'host' | 'path' | 'group' | 'affinity' | keyof TimeoutOptions>
 > & {
   readonly limits: Limits;
+  readonly sticky: boolean;
   readonly host: string | undefined;
   readonly port: number;
   readonly path: string | undefined;
@@ -58,6 +62,7 @@ const LISTEN_NAMES: Readonly<Record<keyof ListenOptions, true>> = {
   allowHalfOpen: true,
   mode: true,
   ipv6Only: true,
+  affinity: true,
   group: true,
   idleTimeoutMs: true,
   readTimeoutMs: true,
@@ -88,6 +93,7 @@ export function resolveListenOptions(options: ListenOptions): ResolvedListenOpti
     mode: choice('mode', options.mode, ['edge', 'oneshot'], 'edge'),
     ipv6Only: flag('ipv6Only', options.ipv6Only, false),
     limits: resolveLimits(options, Kind.LISTENER),
+    sticky: isSticky(options),
   };
 }
 

@@ -10,7 +10,7 @@ import { Errno } from '../native/index.ts';
 import type { Source } from '../reactor/source.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { Counter } from '../slots/layout.ts';
-import { handlerOf, isDisabled, Kind, Trait } from '../slots/record.ts';
+import { handlerOf, HOME_OF_EACH, homeOf, isDisabled, Kind, NO_HOME, Trait } from '../slots/record.ts';
 import { Flag, flagsOf, READY_NONE, Ready } from '../slots/word.ts';
 import type { ConnectionSource } from './connection-source.ts';
 import { enterTurn, leaveTurn, type WorkerContext } from './context.ts';
@@ -126,14 +126,17 @@ export class ListenerSource implements Source {
       listener: { index: listener, generation },
       group,
       limits,
+      sticky: homeOf(config) === HOME_OF_EACH,
     });
     if (index < 0) {
       this.#tell(listener, index);
       return;
     }
     memory.count(Counter.ACCEPTED);
-    // In a group it opens when it is its turn.
-    if (group === NO_GROUP) this.#connections.open(index);
+    const home = memory.homes.of(index);
+    // In a group it opens when it is its turn, in another worker there.
+    if (group === NO_GROUP && (home === NO_HOME || home === this.#context.worker))
+      this.#connections.open(index);
     else this.#context.strands.handOver(index, Ready.IN, true);
   }
 

@@ -3,7 +3,7 @@
  * abort signal, and after a grace time the handle is revoked (its calls throw) and the slot ends without waiting.
  */
 import { NO_GROUP } from '../slots/groups.ts';
-import { WorkerWord } from '../slots/layout.ts';
+import { Call, WorkerWord } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, causeOf, detailOf } from '../slots/record.ts';
 import { Flag, flagsOf } from '../slots/word.ts';
@@ -53,7 +53,7 @@ export class PendingHandlers {
   /** Somebody has asked for the end of one of them. */
   attend(): void {
     // Cleared before the look: who sets it again after this is seen by the next call.
-    this.#memory.port.store(this.#line + WorkerWord.ATTENTION, 0);
+    this.#memory.port.and(this.#line + WorkerWord.ATTENTION, ~Call.PENDING);
     for (const held of this.#held.values()) this.#check(held);
   }
 

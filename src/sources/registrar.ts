@@ -20,6 +20,8 @@ export type Application = {
   readonly traits: number;
   readonly events: number;
   readonly cookie: bigint;
+  /** It lives in one worker. */
+  readonly sticky?: boolean;
   /** The group that it joins, as its members name it; see slots/groups.ts. */
   readonly group?: number;
   /** What the kernel is asked for first, if not for `events`. */
@@ -114,6 +116,11 @@ export class Registrar {
     const timed = this.#beginTimes(fd, application);
     records.begin(fd, generation, packConfig(handler, kind, traits | timed), events, cookie);
     if (census.enter(fd, listener)) this.onFirst();
+    if (application.sticky === true && !this.#memory.homes.settle(fd)) {
+      // All workers have died just now.
+      records.giveReason(fd, generation, Cause.WORKER_DIED, 0);
+      slots.request(fd, generation, Flag.FORCED);
+    }
     const result = this.#strands.arm(fd, generation, first);
     if (result < 0) {
       this.#strands.abandon(fd);

@@ -27,6 +27,7 @@ import { FdSource } from './fd-source.ts';
 import { GroupSource } from './group-source.ts';
 import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts';
 import { ListenerSource } from './listener.ts';
+import { Locals } from './locals.ts';
 import { PendingHandlers } from './pending.ts';
 import { Registrar } from './registrar.ts';
 
@@ -96,6 +97,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     registrar,
     connecting: new Connecting(memory, strands),
     groups: undefined,
+    locals: new Locals(memory),
     loop,
     pending,
     handlers,
@@ -119,6 +121,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     names.push(...listed.entries.map((entry) => entry.name));
     entries.push(...listed.entries);
     await module.options.init?.(task.workerData);
+    // Slots may live here from now on.
+    dispatcher.mail.boxes.open(task.worker);
     send({ type: 'ready', worker: task.worker, entries: listed.entries });
   } catch (error) {
     memory.words[line + WorkerWord.PHASE] = WorkerPhase.STOPPED;

@@ -12,7 +12,7 @@
 import { EpollOp, type Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
-import { enqueue } from '../reactor/queueing.ts';
+import { enqueue, enqueueHint } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
@@ -40,14 +40,17 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   const line = memory.layout.worker(worker);
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.ABSENT;
   memory.port.store(line + WorkerWord.ATTENTION, 0);
-  // Before anything is pushed: nobody who may not be woken is chosen for it.
+  // Before the look at the slots: a sender or registrar that comes later finds it closed (B2, H2).
+  dispatcher.mail.boxes.close(worker);
+  // Before anything is pushed: it must not be chosen for that.
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
   // It may have died between a change of the runnable ones and asking the others to look.
   dispatcher.limit.askForReview();
+  dispatcher.mail.stopWaiting(worker);
   const lost = reapHoldings(dispatcher, native, dead);
   reapPoller(dispatcher, dead);
-  passOn(dispatcher);
+  passOn(dispatcher, alive & ~(1 << worker));
   return lost;
 }
 
@@ -58,7 +61,7 @@ export function reapAttached(dispatcher: PoolDispatcher, owner: number, alive: n
   reapHoldings(dispatcher, dispatcher.native, owner);
   // It may have died between taking back the poller's announcement and waking it.
   if (dispatcher.pollHolder !== 0) dispatcher.wakePoller();
-  passOn(dispatcher);
+  passOn(dispatcher, alive);
 }
 
 /** The lock, slots and hints; returns the handlers of lost posts. */
@@ -75,11 +78,22 @@ function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number):
 }
 
 /** Its duty to wake others. */
-function passOn(dispatcher: PoolDispatcher): void {
-  dispatcher.wakeForWork();
+function passOn(dispatcher: PoolDispatcher, alive: number): void {
+  dispatcher.wakeIfWork();
+  reviveMail(dispatcher, alive);
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
   dispatcher.memory.port.notify(Word.MONITOR, 1);
+}
+
+/** The dead one may have died between sending a hint, or giving its place away, and waking the worker that it is for. */
+function reviveMail({ mail }: PoolDispatcher, alive: number): void {
+  for (let rest = alive; rest !== 0; rest &= rest - 1) {
+    const worker = 31 - Math.clz32(rest & -rest);
+    if (mail.boxes.isEmpty(worker)) continue;
+    mail.boxes.call(worker);
+    mail.rouse(worker);
+  }
 }
 
 /** Pushes what stands for a slot. Many more may have to be looked at: whoever is to take it is woken at once. */
@@ -87,11 +101,17 @@ function give(dispatcher: PoolDispatcher, index: number): void {
   if (enqueue(dispatcher, index)) dispatcher.wakeForWork();
 }
 
+/** The same for a group's own hint. */
+function giveHint(dispatcher: PoolDispatcher, slot: number): void {
+  if (enqueueHint(dispatcher, slot)) dispatcher.wakeForWork();
+}
+
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { slots, records, layout } = dispatcher.memory;
   const lost: number[] = [];
   const groups: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
+    evict(dispatcher, index, dead);
     const isGroup = kindOf(records.config(index)) === Kind.GROUP && ownerOf(slots.word(index)) === dead;
     if (isGroup) groups.push(index);
     else if (reapSlot(dispatcher, native, index, dead)) lost.push(handlerOf(records.config(index)));
@@ -99,6 +119,16 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
   // Behind their members: none of those that have ended is in the list that the next owner makes (M5 of groups.ts).
   for (const group of groups) reapSlot(dispatcher, native, group, dead);
   return lost;
+}
+
+/** Ends a slot that lived in the dead worker, with what it kept there: its last delivery is anybody's. */
+function evict({ memory }: PoolDispatcher, index: number, dead: number): void {
+  const { slots, records, homes } = memory;
+  if (homes.of(index) !== dead - Owner.FIRST_WORKER || !homes.evict(index)) return;
+  const generation = slots.generation(index);
+  records.giveReason(index, generation, Cause.WORKER_DIED, 0);
+  // From ARMED or DISABLED it is queued by this; the look that follows pushes it.
+  slots.request(index, generation, Flag.FORCED);
 }
 
 /** True if what was posted to the slot is lost. */
@@ -123,7 +153,7 @@ function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dea
     const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
     // It may have died while it joined, or left.
     if (group !== NO_GROUP && groups.requestTurn(group, Flag.CONTROL) === Outcome.PUSH)
-      give(dispatcher, groups.groupOf(group));
+      giveHint(dispatcher, groups.groupOf(group));
     if (outcome === Outcome.PUSH) give(dispatcher, index);
     else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
   } else if (slots.state(index) === State.QUEUED) {
@@ -195,8 +225,9 @@ function waitsForTimer({ slots, records }: PoolMemory, index: number): boolean {
  * last step. If the kernel still knows the fd as ours, it had not been closed yet.
  */
 function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number): void {
-  const { slots, records, data, census, layout, groups } = dispatcher.memory;
+  const { slots, records, data, census, layout, groups, homes } = dispatcher.memory;
   groups.forget(index);
+  homes.leave(index);
   const ended = !isGeneration(slots.word(index), slots.generation(index));
   const set = dispatcher.memory.config(Config.EPOLL_FD);
   // The index of a source without a descriptor may be the number of a file of somebody's, the pool's own too.

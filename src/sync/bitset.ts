@@ -47,6 +47,17 @@ export class BoundedSet {
     }
   }
 
+  /** Gives the place of `member` to `other`, in one step. False if the one is not in, or the other is already. */
+  transfer(member: number, other: number): boolean {
+    const bit = 1 << member;
+    const otherBit = 1 << other;
+    for (;;) {
+      const bits = this.#port.load(this.#at);
+      if ((bits & bit) === 0 || (bits & otherBit) !== 0) return false;
+      if (this.#port.compareExchange(this.#at, bits, (bits & ~bit) | otherBit) === bits) return true;
+    }
+  }
+
   /** Takes `member` out; whether it was in. */
   leave(member: number): boolean {
     const bit = 1 << member;

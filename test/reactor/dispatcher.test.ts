@@ -192,7 +192,8 @@ describe('the monitor', () => {
     const pool = makeFakePool();
     const { port } = pool.memory;
     expect(port.load(Word.MONITOR)).toBe(MonitorState.ASLEEP);
-    pool.dispatcher.pushAndWake(3);
+    pool.dispatcher.push(4);
+    pool.dispatcher.pushed();
     expect(port.load(Word.MONITOR)).toBe(MonitorState.AWAKE);
     expect(takeAll(pool)).toEqual([4]);
   });

@@ -23,19 +23,19 @@ import {
   type VirtualThread,
 } from '../explorer/program.ts';
 
-const FOREVER = Number.POSITIVE_INFINITY;
-const layout = new Layout(4, 8);
+export const FOREVER = Number.POSITIVE_INFINITY;
+export const layout = new Layout(4, 8);
 /** Words of the test's own, behind the pool's. */
-const KERNEL = layout.length;
+export const KERNEL = layout.length;
 const HANDLED = layout.length + 1;
 const STARTED = layout.length + 2;
 const GATE = layout.length + 3;
 /** Set when the limit has been set for the last time, or a worker has come back: from then on it holds for whoever looks. */
 const CHANGED = layout.length + 4;
 const ACCUSED = layout.length + 5;
-const EVENT_FDS = layout.length + 6;
+export const EVENT_FDS = layout.length + 6;
 /** The kernel's word: events that are ready, and whether the wake-up descriptor was written. */
-const WAKE = 256;
+export const WAKE = 256;
 const WAKE_FD = 1000;
 
 export type PoolCase = {
@@ -120,7 +120,11 @@ export function poolProgram(pool: PoolCase): Program {
   if (pushes > 0)
     threads.push({
       name: 'pusher',
-      body: repeat(pushes, (port) => make(port, Owner.MAIN, pool).pushAndWake(0)),
+      body: repeat(pushes, (port) => {
+        const dispatcher = make(port, Owner.MAIN, pool);
+        dispatcher.push(1);
+        dispatcher.pushed();
+      }),
     });
   if (events > 0)
     threads.push({
@@ -171,7 +175,7 @@ export function poolProgram(pool: PoolCase): Program {
   };
 }
 
-const repeat =
+export const repeat =
   (times: number, act: (port: VirtualPort, round: number) => void): Body =>
   (port, self) => {
     act(port, self.round);
@@ -310,7 +314,7 @@ function nextTickWakes({ port }: View, pool: PoolCase): boolean {
   return sleep() !== before;
 }
 
-function nameOf(at: number): string {
+export function nameOf(at: number): string {
   if (at === KERNEL) return 'kernel';
   if (at === HANDLED) return 'handled';
   const word = Object.entries(Word).find(([, place]) => place === at);

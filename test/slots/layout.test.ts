@@ -22,6 +22,7 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
   ['overflow', of.overflow, of.overflow + of.overflowWords],
   ['times', of.timesOf(0), of.timesOf(of.maxFds)],
   ['marks', of.marks, of.marks + markWords(of.maxFds)],
+  ['mailboxes', of.mailbox(0), of.mailbox(L.MAX_WORKERS)],
 ];
 
 describe('the layout', () => {
@@ -62,8 +63,10 @@ describe('the layout', () => {
       ['overflow', 25_856],
       ['times', 25_856 + Math.ceil((1 + 1000 + L.POLL_HINTS) / 512) * 16],
       ['marks', 25_888 + 1000 * 8],
+      ['mailboxes', 33_888 + 48],
     ]);
-    expect(layout.length).toBe(33_888 + 32 + 1);
+    // Three lines, the cells, a bit for each hint.
+    expect(layout.length).toBe(33_936 + 32 * (48 + L.MAILBOX_CAPACITY + 32));
     expect(layout.byteLength).toBe(layout.length * 4);
   });
 
@@ -85,9 +88,9 @@ describe('the layout', () => {
       expect(at % L.LINE).toBe(0);
   });
 
-  test('costs 64 bytes a slot, 16 more in a group, 32 more if it has timeouts, and two bits', () => {
+  test('costs 64 bytes a slot, 16 more in a group, 32 more if it has timeouts, and 34 bits', () => {
     const more = new L.Layout(layout.maxFds + 512, layout.ringCapacity);
-    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + 16 + LINE_BYTES / 2) + 2 * 64 + 4);
+    expect(more.byteLength - layout.byteLength).toBe(512 * (LINE_BYTES + 16 + LINE_BYTES / 2) + 34 * 64);
   });
 
   test('is read back from the words that describe it', () => {

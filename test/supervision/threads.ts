@@ -1,7 +1,13 @@
 /** What the kernel knows of the threads of a process. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-export type Activity = { readonly tid: number; readonly switches: number; readonly ticks: number };
+export type Activity = {
+  readonly tid: number;
+  /** Whether it sleeps; else it runs, or would if it had a CPU. */
+  readonly sleeps: boolean;
+  readonly switches: number;
+  readonly ticks: number;
+};
 
 /** Context switches and clock ticks of each thread so far. */
 export function activityOf(pid: number): Activity[] {
@@ -17,6 +23,7 @@ export function activityOf(pid: number): Activity[] {
         return [
           {
             tid,
+            sleeps: fields[0] === 'S',
             switches: switches.reduce((sum, match) => sum + Number(match[1]), 0),
             ticks: Number(fields[11]) + Number(fields[12]),
           },

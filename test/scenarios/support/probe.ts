@@ -122,6 +122,11 @@ export class Probe {
     return this.get(Field.RUNNING) !== 0;
   }
 
+  /** Takes back what was permitted and not used; returns how much that was. */
+  takeBack(): number {
+    return Atomics.exchange(this.#words, this.number * STRIDE + Field.PERMITS, 0);
+  }
+
   /** Lets `handlers` of them pass the gate, now or later. */
   permit(handlers = 1): void {
     const at = this.number * STRIDE + Field.PERMITS;

@@ -1,0 +1,214 @@
+import type { Contender } from './contenders.ts';
+import { readCpuTicks, ticksBetween } from './cpu-time.ts';
+import { openIdle, proveRight, type RequestLoad, runRequests } from './load.ts';
+import type { Programs } from './native-build.ts';
+import { wholeNumber } from './options.ts';
+import type { Command } from './process.ts';
+import { type Server, withServer } from './server.ts';
+import { ratios, rotated, summarize } from './statistics.ts';
+import { formatTable } from './text-table.ts';
+
+/** A server that takes part, with all its options. */
+export interface Candidate {
+  readonly name: string;
+  readonly description: string;
+  readonly command: Command;
+}
+
+/** One server, one round. */
+export interface Sample {
+  readonly cpuUsPerRequest: number;
+  readonly requestsPerSecond: number;
+  /** The part of its CPU time that is not the kernel's, from 10 ms ticks, warm-up included. */
+  readonly userShare: number;
+  /** Latencies of the requests that ask for no work. */
+  readonly p50us: number;
+  readonly p99us: number;
+  readonly p999us: number;
+  /** Those of the requests that do. */
+  readonly workP50us: number;
+  readonly workP99us: number;
+}
+
+/** All rounds of a server, in order. */
+export interface MeasuredServer {
+  readonly name: string;
+  readonly description: string;
+  readonly samples: readonly Sample[];
+}
+
+export interface Rounds {
+  readonly rounds: number;
+  readonly load: RequestLoad;
+  /** Connections that are open beside those of the load, and silent. */
+  readonly idle?: number;
+}
+
+/** The options of a scenario that measures servers in rounds. */
+export interface RoundsOptions {
+  readonly rounds: string;
+  readonly requests: string;
+  readonly warmup: string;
+  readonly connections: string;
+  readonly size: string;
+  readonly depth?: string;
+}
+
+/** `workEvery`: which requests ask for work. */
+export function readRounds(options: RoundsOptions, workEvery?: number): Rounds {
+  return {
+    rounds: wholeNumber('rounds', options.rounds, 1, 1000),
+    load: {
+      connections: wholeNumber('connections', options.connections, 1, 100_000),
+      requests: wholeNumber('requests', options.requests, 1, 1e9),
+      warmup: wholeNumber('warmup', options.warmup, 0, 1e9),
+      size: wholeNumber('size', options.size, 1, 1 << 20),
+      depth: wholeNumber('depth', options.depth ?? '1', 1, 1024),
+      ...(workEvery === undefined ? {} : { workEvery }),
+    },
+  };
+}
+
+export function candidateOf(
+  contender: Contender,
+  programs: Programs,
+  workers: number,
+  workSteps = 0,
+): Candidate {
+  const { name } = contender;
+  return {
+    name,
+    description: contender.describe(workers),
+    command: contender.command(programs, workers, workSteps),
+  };
+}
+
+/** Proves each server right, then measures them in rounds that each begin with another one. */
+export async function measureRounds(
+  title: string,
+  programs: Programs,
+  candidates: readonly Candidate[],
+  { rounds, load, idle = 0 }: Rounds,
+): Promise<MeasuredServer[]> {
+  for (const { name, command } of candidates) {
+    progress(`proving ${name} right, ${title}`);
+    await withServer(command, (server) => proveRight(programs, server));
+  }
+  const results = candidates.map(({ name, description, command }) => ({
+    name,
+    description,
+    command,
+    samples: [] as Sample[],
+  }));
+  for (let round = 0; round < rounds; round++) {
+    progress(`${title}, round ${round + 1} of ${rounds}`);
+    for (const { command, samples } of rotated(results, round)) {
+      samples.push(await withServer(command, (server) => takeSample(programs, server, load, idle)));
+    }
+  }
+  return results.map(({ name, description, samples }) => ({ name, description, samples }));
+}
+
+async function takeSample(
+  programs: Programs,
+  server: Server,
+  load: RequestLoad,
+  idle: number,
+): Promise<Sample> {
+  const silent = idle === 0 ? undefined : await openIdle(programs, server, idle);
+  const before = readCpuTicks(server.pids);
+  const result = await runRequests(programs, server, load);
+  const ticks = ticksBetween(before, readCpuTicks(server.pids));
+  await silent?.end();
+  return {
+    cpuUsPerRequest: (result.serverCpuSeconds * 1e6) / result.requests,
+    requestsPerSecond: result.requests / result.seconds,
+    userShare: ticks.user / (ticks.user + ticks.system),
+    p50us: result.p50us,
+    p99us: result.p99us,
+    p999us: result.p999us,
+    workP50us: result.workP50us,
+    workP99us: result.workP99us,
+  };
+}
+
+/** A figure of one server over another's, round by round; undefined if one of them did not take part. */
+export function ratiosBetween(
+  servers: readonly MeasuredServer[],
+  of: string,
+  to: string,
+  figure: keyof Sample,
+): number[] | undefined {
+  const valuesOf = (name: string): number[] | undefined =>
+    servers.find((server) => server.name === name)?.samples.map((sample) => sample[figure]);
+  const numerators = valuesOf(of);
+  const denominators = valuesOf(to);
+  return numerators === undefined || denominators === undefined
+    ? undefined
+    : ratios(numerators, denominators);
+}
+
+/** The same, of servers that all take part. */
+export function ratiosOf(
+  servers: readonly MeasuredServer[],
+  of: string,
+  to: string,
+  figure: keyof Sample,
+): number[] {
+  const found = ratiosBetween(servers, of, to, figure);
+  if (found === undefined) throw new Error(`${of} and ${to} are not both among the servers`);
+  return found;
+}
+
+const workColumns: ReadonlyArray<readonly [title: string, key: keyof Sample]> = [
+  ['work p50', 'workP50us'],
+  ['work p99', 'workP99us'],
+];
+const otherColumns: ReadonlyArray<readonly [title: string, key: keyof Sample]> = [
+  ['p50 us', 'p50us'],
+  ['p99 us', 'p99us'],
+  ['p99.9 us', 'p999us'],
+];
+
+/** The medians of all servers; latencies only of the kinds of requests that there were. */
+export function formatServers(servers: readonly MeasuredServer[]): string {
+  const middle = (samples: readonly Sample[], key: keyof Sample): number =>
+    summarize(samples.map((sample) => sample[key])).median;
+  const latencies = [...otherColumns, ...workColumns].filter(([, key]) =>
+    servers.some(({ samples }) => middle(samples, key) > 0),
+  );
+  return formatTable(
+    [
+      'server (medians)',
+      'CPU us/request',
+      'user',
+      'requests/s',
+      ...latencies.map(([title]) => title),
+      'what it is',
+    ],
+    servers.map(({ name, description, samples }) => [
+      name,
+      middle(samples, 'cpuUsPerRequest').toFixed(2),
+      `${(middle(samples, 'userShare') * 100).toFixed(0)} %`,
+      middle(samples, 'requestsPerSecond').toFixed(0),
+      ...latencies.map(([, key]) => middle(samples, key).toFixed(0)),
+      description,
+    ]),
+  );
+}
+
+/** The line of a report that says what load there was. */
+export function formatRounds({ rounds, load, idle = 0 }: Rounds): string {
+  const { connections, depth, size, requests, warmup, workEvery } = load;
+  const besides = idle === 0 ? '' : ` beside ${idle} silent ones`;
+  const work =
+    workEvery === undefined ? '' : `, ${workEvery === 1 ? 'all' : `one in ${workEvery}`} of them with work`;
+  return (
+    `load     ${connections} connections${besides}, ${depth} outstanding each, ${size} bytes, ` +
+    `${requests} requests after ${warmup}${work}, ${rounds} rounds`
+  );
+}
+
+function progress(text: string): void {
+  console.error(text);
+}
