@@ -111,7 +111,8 @@ function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): nu
   const lost: number[] = [];
   const groups: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
-    evict(dispatcher, index, dead);
+    // Nothing lives in an attached thread; and the ids of those are no numbers of workers.
+    if (dead < Owner.MAIN) evict(dispatcher, index, dead);
     const isGroup = kindOf(records.config(index)) === Kind.GROUP && ownerOf(slots.word(index)) === dead;
     if (isGroup) groups.push(index);
     else if (reapSlot(dispatcher, native, index, dead)) lost.push(handlerOf(records.config(index)));
