@@ -132,7 +132,6 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     dispatcher.begin();
     this.#supervisor = new Supervisor(
       dispatcher,
-      native,
       this.#descriptors,
       { ...options, monitored },
       {

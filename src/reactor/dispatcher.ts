@@ -13,7 +13,7 @@
  * D3  A worker may put the wake-up off while few hints wait; the monitor makes good within a tick. Threads outside the
  *     pool never put it off, and start the monitor.
  */
-import type { Native } from '../native/index.ts';
+import { Errno, type Native } from '../native/index.ts';
 import { Call, Config, Counter, LINE, POLL_HINTS, WorkerWord, Word } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import type { BoundedSet } from '../sync/bitset.ts';
@@ -76,7 +76,7 @@ export class Dispatcher<
         stamp: layout.worker(0) + WorkerWord.STAMP,
         stride: LINE,
       },
-      (worker) => native.signal(port.load(layout.worker(worker) + WorkerWord.EVENT_FD)),
+      (worker) => this.signal(port.load(layout.worker(worker) + WorkerWord.EVENT_FD)),
     );
     this.limit = new Limit(port);
     this.runnable = this.limit.runnable;
@@ -181,7 +181,12 @@ export class Dispatcher<
 
   /** Ends the poller's wait, or its next one, whether it was announced or not. */
   wakePoller(): void {
-    this.native.signal(this.memory.config(Config.WAKE_FD));
+    this.signal(this.memory.config(Config.WAKE_FD));
+  }
+
+  /** Writes one of the pool's eventfds, also if a signal handler interrupts that. (A full count takes 2^64 wake-ups.) Any thread. */
+  signal(eventfd: number): void {
+    while (this.native.signal(eventfd) === Errno.EINTR);
   }
 
   isPollHint(hint: number): boolean {

@@ -14,6 +14,7 @@
  */
 import { Errno, type Native } from '../native/index.ts';
 import { type PoolBuffers, type PoolMemory, PoolPhase } from '../slots/memory.ts';
+import type { Port } from '../sync/port.ts';
 import type { HandlerEntry } from './protocol.ts';
 import type { SlotKernel } from './strands.ts';
 
@@ -46,46 +47,47 @@ export type Ticket = {
 
 /** The Worker's side. */
 export class Place {
-  readonly #words: Int32Array<SharedArrayBuffer>;
-  readonly #memory: PoolMemory;
+  readonly #port: Port;
+  readonly #memory: Pick<PoolMemory, 'phase'>;
 
-  constructor(words: Int32Array<SharedArrayBuffer>, memory: PoolMemory) {
-    this.#words = words;
+  /** `port` is that of the place's own words. */
+  constructor(port: Port, memory: Pick<PoolMemory, 'phase'>) {
+    this.#port = port;
     this.#memory = memory;
   }
 
   /** Uses the ticket of this number up; false if that was done before, or there is a newer one. */
   join(number: number): boolean {
-    if (Atomics.compareExchange(this.#words, PlaceWord.TICKET, number, 0) !== number) return false;
-    Atomics.store(this.#words, PlaceWord.JOINED, 1);
+    if (this.#port.compareExchange(PlaceWord.TICKET, number, 0) !== number) return false;
+    this.#port.store(PlaceWord.JOINED, 1);
     return true;
   }
 
   /** Goes inside if the pool is not beyond `phase`; then leave() follows. May be nested. */
   enter(phase: PoolPhase): boolean {
     // Before the look (A1): the pool's thread sets the phase, then looks at this.
-    Atomics.add(this.#words, PlaceWord.INSIDE, 1);
+    this.#port.add(PlaceWord.INSIDE, 1);
     if (this.#memory.phase <= phase) return true;
     this.leave();
     return false;
   }
 
   leave(): void {
-    Atomics.sub(this.#words, PlaceWord.INSIDE, 1);
+    this.#port.add(PlaceWord.INSIDE, -1);
   }
 
   tell(news: number): void {
-    Atomics.or(this.#words, PlaceWord.NEWS, news);
-    Atomics.notify(this.#words, PlaceWord.NEWS);
+    this.#port.or(PlaceWord.NEWS, news);
+    this.#port.notify(PlaceWord.NEWS, 1);
   }
 }
 
 /** The kernel for an attached thread: the pool's descriptors are used only while they are certain to be open (A1). */
 export class PlaceKernel implements SlotKernel {
-  readonly #native: Native;
+  readonly #native: SlotKernel;
   readonly #place: Place;
 
-  constructor(native: Native, place: Place) {
+  constructor(native: SlotKernel, place: Place) {
     this.#native = native;
     this.#place = place;
   }

@@ -7,6 +7,7 @@ import { News, Place, PlaceKernel, type Ticket } from '../reactor/place.ts';
 import { Strands } from '../reactor/strands.ts';
 import { countersOf, LAYOUT_VERSION } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory, PoolPhase } from '../slots/memory.ts';
+import { AtomicsPort } from '../sync/port.ts';
 import { type AddOptions, addDescriptor } from './add.ts';
 import { Registrar } from './registrar.ts';
 import { type Registration, registrationById, type RegistrationId } from './registration.ts';
@@ -144,7 +145,7 @@ export function attach(ticket: Ticket): AttachedPool {
   if (thread !== threadId) throw makeError('ERR_WAKEONE_TICKET', `it is for thread ${thread}`);
   const native = openNative();
   const memory = attachMemory(buffers, owner, countersOf(owner));
-  const place = new Place(words, memory);
+  const place = new Place(new AtomicsPort(words), memory);
   if (memory.phase !== PoolPhase.OPEN) throw makeError('ERR_WAKEONE_POOL_CLOSED', 'attach()');
   if (!place.join(number))
     throw makeError('ERR_WAKEONE_TICKET', 'it was used before, or a newer one was made');

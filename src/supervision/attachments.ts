@@ -9,6 +9,7 @@ import { PLACE_WORDS, PlaceWord, type Ticket } from '../reactor/place.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { LAYOUT_VERSION, MAX_ATTACHED, Owner } from '../slots/layout.ts';
 import type { PoolBuffers } from '../slots/memory.ts';
+import { AtomicsPort } from '../sync/port.ts';
 import { reservedDescriptors } from './descriptors.ts';
 
 /** How often the pool's end looks whether a Worker is still in the middle of a call: those take microseconds. */
@@ -24,6 +25,7 @@ export type AttachmentEvents = {
 type Held = {
   readonly owner: number;
   readonly words: Int32Array<SharedArrayBuffer>;
+  readonly port: AtomicsPort;
   readonly exited: () => void;
   tickets: number;
   over: boolean;
@@ -45,7 +47,7 @@ export class Attachments {
       throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'worker', 'a Worker that has not ended', show(worker));
     const held = this.#places.get(worker) ?? this.#hold(worker);
     const number = ++held.tickets;
-    Atomics.store(held.words, PlaceWord.TICKET, number);
+    held.port.store(PlaceWord.TICKET, number);
     return {
       wakeone: LAYOUT_VERSION,
       buffers: this.#buffers,
@@ -60,7 +62,7 @@ export class Attachments {
 
   /** Whether an attached thread is in the middle of a call. */
   get anyInside(): boolean {
-    return [...this.#places.values()].some(({ words }) => Atomics.load(words, PlaceWord.INSIDE) !== 0);
+    return [...this.#places.values()].some(({ port }) => port.load(PlaceWord.INSIDE) !== 0);
   }
 
   /** Resolves when no attached thread is in the middle of a call (A1). The phase that keeps them out is set before. */
@@ -78,9 +80,10 @@ export class Attachments {
 
   #hold(worker: Worker): Held {
     const words = new Int32Array(new SharedArrayBuffer(PLACE_WORDS * Int32Array.BYTES_PER_ELEMENT));
-    const held = {
+    const held: Held = {
       owner: this.#vacancy(),
       words,
+      port: new AtomicsPort(words),
       tickets: 0,
       over: false,
       exited: () => this.#exited(worker),
@@ -101,20 +104,20 @@ export class Attachments {
   #exited(worker: Worker): void {
     const held = this.#places.get(worker);
     if (held === undefined) return;
-    if (Atomics.load(held.words, PlaceWord.JOINED) !== 0) this.#events.onExit(held.owner);
+    if (held.port.load(PlaceWord.JOINED) !== 0) this.#events.onExit(held.owner);
     this.#forget(worker, held);
   }
 
   #forget(worker: Worker, held: Held): void {
     this.#places.delete(worker);
     held.over = true;
-    Atomics.notify(held.words, PlaceWord.NEWS);
+    held.port.notify(PlaceWord.NEWS, 1);
   }
 
   /** Hears what the Worker tells, until it has ended. A wait of this kind keeps no process alive. */
   async #listen(held: Held): Promise<void> {
     while (!held.over) {
-      const news = Atomics.exchange(held.words, PlaceWord.NEWS, 0);
+      const news = held.port.exchange(PlaceWord.NEWS, 0);
       if (news !== 0) this.#events.onNews(news);
       const waits = Atomics.waitAsync(held.words, PlaceWord.NEWS, 0);
       if (waits.async) await waits.value;

@@ -42,24 +42,25 @@ export function reap(dispatcher: PoolDispatcher, worker: number, alive: number):
   memory.port.store(line + WorkerWord.ATTENTION, 0);
   // Before the look at the slots: a sender or registrar that comes later finds it closed (B2, H2).
   dispatcher.mail.boxes.close(worker);
-  const lost = reapHoldings(dispatcher, native, dead);
-  reapPoller(dispatcher, dead);
+  // Before anything is pushed: it must not be chosen for that.
   dispatcher.lot.reap(worker, alive);
   dispatcher.runnable.leave(worker);
   // It may have died between a change of the runnable ones and asking the others to look.
   dispatcher.limit.askForReview();
   dispatcher.mail.stopWaiting(worker);
+  const lost = reapHoldings(dispatcher, native, dead);
+  reapPoller(dispatcher, dead);
   passOn(dispatcher, alive & ~(1 << worker));
   return lost;
 }
 
 /** Puts right what an attached Worker left that was this owner. */
 export function reapAttached(dispatcher: PoolDispatcher, owner: number, alive: number): void {
+  dispatcher.lot.tellAgain(alive);
   // It takes no posts, so none is lost with it.
   reapHoldings(dispatcher, dispatcher.native, owner);
   // It may have died between taking back the poller's announcement and waking it.
   if (dispatcher.pollHolder !== 0) dispatcher.wakePoller();
-  dispatcher.lot.tellAgain(alive);
   passOn(dispatcher, alive);
 }
 
@@ -68,6 +69,8 @@ function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number):
   const { port, timeouts } = dispatcher.memory;
   const mutex = new Mutex(port, Word.BUFFER_LOCK);
   if (mutex.recover(dead, Owner.SUPERVISOR)) mutex.unlock();
+  // It may have been the one that looks for work, or have died between choosing somebody and waking it.
+  dispatcher.stopSearching();
   const lost = reapSlots(dispatcher, native, dead);
   // It may have died before it told the monitor of a timeout.
   timeouts.markAll();
@@ -76,8 +79,6 @@ function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number):
 
 /** Its duty to wake others. */
 function passOn(dispatcher: PoolDispatcher, alive: number): void {
-  // It may have been the one that looks for work, or have died between choosing somebody and waking it.
-  dispatcher.stopSearching();
   dispatcher.wakeIfWork();
   reviveMail(dispatcher, alive);
   dispatcher.startMonitor();
@@ -95,12 +96,23 @@ function reviveMail({ mail }: PoolDispatcher, alive: number): void {
   }
 }
 
+/** Pushes what stands for a slot. Many more may have to be looked at: whoever is to take it is woken at once. */
+function give(dispatcher: PoolDispatcher, index: number): void {
+  if (enqueue(dispatcher, index)) dispatcher.wakeForWork();
+}
+
+/** The same for a group's own hint. */
+function giveHint(dispatcher: PoolDispatcher, slot: number): void {
+  if (enqueueHint(dispatcher, slot)) dispatcher.wakeForWork();
+}
+
 function reapSlots(dispatcher: PoolDispatcher, native: Native, dead: number): number[] {
   const { slots, records, layout } = dispatcher.memory;
   const lost: number[] = [];
   const groups: number[] = [];
   for (let index = 0; index < layout.slotCount; index++) {
-    evict(dispatcher, index, dead);
+    // Nothing lives in an attached thread; and the ids of those are no numbers of workers.
+    if (dead < Owner.MAIN) evict(dispatcher, index, dead);
     const isGroup = kindOf(records.config(index)) === Kind.GROUP && ownerOf(slots.word(index)) === dead;
     if (isGroup) groups.push(index);
     else if (reapSlot(dispatcher, native, index, dead)) lost.push(handlerOf(records.config(index)));
@@ -142,21 +154,21 @@ function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dea
     const outcome = slots.reap(index, dead, Owner.SUPERVISOR, goesOn ? Flag.CONTROL : Flag.FORCED);
     // It may have died while it joined, or left.
     if (group !== NO_GROUP && groups.requestTurn(group, Flag.CONTROL) === Outcome.PUSH)
-      enqueueHint(dispatcher, groups.groupOf(group));
-    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+      giveHint(dispatcher, groups.groupOf(group));
+    if (outcome === Outcome.PUSH) give(dispatcher, index);
     else if (outcome === Outcome.DONE) finishClosing(dispatcher, native, index);
   } else if (slots.state(index) === State.QUEUED) {
     // Its hint may have died between the CAS and the push, or between the overflow and the ring. Where it is in the
     // overflow it stays once; in the ring a second one fails its claim.
-    enqueue(dispatcher, index);
+    give(dispatcher, index);
   } else if (waitsForTimer(memory, index)) {
     const outcome = slots.request(index, slots.generation(index), Flag.CONTROL);
-    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+    if (outcome === Outcome.PUSH) give(dispatcher, index);
   }
   if (hasPosts(memory, index)) {
     // Its poster may have died between the value and the flag that asks for a turn. A turn too many finds nothing.
     const outcome = slots.request(index, slots.generation(index), Flag.USER);
-    if (outcome === Outcome.PUSH) enqueue(dispatcher, index);
+    if (outcome === Outcome.PUSH) give(dispatcher, index);
   }
   return isLost;
 }
@@ -238,7 +250,7 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
 function askListener(dispatcher: PoolDispatcher, listener: number | undefined, generation: number): void {
   if (listener === undefined) return;
   const outcome = dispatcher.memory.slots.request(listener, generation, Flag.CONTROL);
-  if (outcome === Outcome.PUSH) enqueue(dispatcher, listener);
+  if (outcome === Outcome.PUSH) give(dispatcher, listener);
 }
 
 /** Without sleeping: this thread must go on to see the exit of another dead worker, which may hold the buffers' lock. */

@@ -4,7 +4,6 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { makeError, makeErrorFrom } from '../errors.ts';
-import type { Native } from '../native/index.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry, LoadingTask, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { textOf, unpackThrown } from '../reactor/thrown.ts';
@@ -42,7 +41,6 @@ export type SupervisorEvents = {
 
 export class Supervisor {
   readonly #memory: PoolMemory;
-  readonly #native: Native;
   readonly #dispatcher: PoolDispatcher;
   readonly #descriptors: Descriptors;
   readonly #options: SupervisorOptions;
@@ -58,13 +56,11 @@ export class Supervisor {
 
   constructor(
     dispatcher: PoolDispatcher,
-    native: Native,
     descriptors: Descriptors,
     options: SupervisorOptions,
     events: SupervisorEvents,
   ) {
     this.#memory = dispatcher.memory;
-    this.#native = native;
     this.#dispatcher = dispatcher;
     this.#descriptors = descriptors;
     this.#options = options;
@@ -117,7 +113,7 @@ export class Supervisor {
     this.#retirement.stop();
     const { port } = this.#memory;
     port.store(Word.PHASE, PoolPhase.CLOSED);
-    this.#native.signal(this.#descriptors.stop);
+    this.#dispatcher.signal(this.#descriptors.stop);
     this.#dispatcher.lot.wakeAll();
     port.store(Word.MONITOR, MonitorState.AWAKE);
     port.notify(Word.MONITOR, 1);

@@ -1,6 +1,7 @@
-/** The wake rule: who is woken for a hint, and who is not. Scenarios 61, 66, 67 for the rule alone. */
+/** The wake rule: who is woken for a hint, and who is not. Scenarios 60, 61, 66, 67 for the rule alone. */
 import { describe, expect, test } from 'vitest';
 import { MonitorState } from '../../src/reactor/dispatcher.ts';
+import { Errno } from '../../src/native/index.ts';
 import { Config, Counter, Word, WorkerWord } from '../../src/slots/layout.ts';
 import { ParkState } from '../../src/sync/parking.ts';
 import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
@@ -79,6 +80,19 @@ describe('work that was pushed', () => {
     expect(signals(pool, pool.wake)).toBe(1);
     expect(pool.dispatcher.pollerWaits).toBe(false);
     expect(pool.dispatcher.pollHolder).toBe(pool.memory.me);
+  });
+
+  test('reaches its sleeper though the write is interrupted, and minds no full count (60)', () => {
+    const pool = makeFakePool();
+    pool.native.failNext('signal', Errno.EINTR, Errno.EINTR);
+    pool.dispatcher.lot.announce(1, ParkState.SLEEPS_KERNEL);
+    pool.dispatcher.wakeForWork();
+    expect(signals(pool, pool.workers[1] ?? -1)).toBe(1);
+    pool.native.failNext('signal', Errno.EAGAIN);
+    let calls = 0;
+    pool.native.onCall = () => calls++;
+    pool.dispatcher.wakePoller();
+    expect(calls).toBe(1);
   });
 
   test('makes no system call when nobody sleeps', () => {

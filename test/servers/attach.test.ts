@@ -3,14 +3,14 @@
  * Scenarios 57 (a post from another thread while the poller sleeps), 71, 78 and 107 for attached threads, and of the issue:
  * `attach`.
  */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import type { Pool, Ticket } from 'wakeone';
+import type { Ticket } from 'wakeone';
 import { openNative } from '../../src/native/index.ts';
 import { MAX_ATTACHED } from '../../src/slots/layout.ts';
 import { Child } from '../supervision/child.ts';
 import { until, within } from './deadline.ts';
+import { Guest, Shared } from './guest.ts';
 import { afterTest, guardPools, openPool, STRESS } from './pools.ts';
 
 guardPools();
@@ -20,67 +20,8 @@ const ITEMS = 2;
 const GATE = 3;
 const HELD = 4;
 
-/** Words that a Worker shares with the test. */
-const STARTED = 0;
-const POSTED = 1;
-const ITEMS_STARTED = 2;
-const ITEMS_POSTED = 3;
-const ADDS = 4;
-const STOP = 5;
-
 const native = openNative();
 const refused = (code: string): Error => expect.objectContaining({ code }) as Error;
-
-/** A Worker of programs/attached.mjs. */
-class Guest {
-  readonly worker: Worker;
-  readonly words: Int32Array;
-  readonly ended: Promise<unknown>;
-
-  private constructor() {
-    const memory = new SharedArrayBuffer(64);
-    this.words = new Int32Array(memory);
-    this.worker = new Worker(new URL('programs/attached.mjs', import.meta.url), { workerData: memory });
-    this.ended = once(this.worker, 'exit');
-    afterTest(() => this.worker.terminate());
-  }
-
-  /** Resolves when it has loaded the package: it may be terminated from then on. */
-  static async start(): Promise<Guest> {
-    const guest = new Guest();
-    await guest.#answer();
-    return guest;
-  }
-
-  static async attachedTo(pool: Pool): Promise<Guest> {
-    const guest = await Guest.start();
-    await guest.attach(pool);
-    return guest;
-  }
-
-  attach(pool: Pool): Promise<unknown> {
-    return this.order('attach', pool.attach(this.worker));
-  }
-
-  /** Gives an order; its result, or the code of its error, thrown as an error. */
-  async order(name: string, argument?: unknown): Promise<unknown> {
-    this.tell(name, argument);
-    return await this.#answer();
-  }
-
-  /** Gives an order that is not answered: it never ends. */
-  tell(name: string, argument?: unknown): void {
-    this.worker.postMessage([name, argument]);
-  }
-
-  async #answer(): Promise<unknown> {
-    const [answer] = (await within(once(this.worker, 'message'), 'the Worker’s answer')) as [
-      { readonly value?: unknown; readonly code?: string },
-    ];
-    if (answer.code !== undefined) throw Object.assign(new Error(answer.code), { code: answer.code });
-    return answer.value;
-  }
-}
 
 describe('an attached Worker', () => {
   it('posts, posts to user events by name and by id, and wakes sleeping workers for that (57)', async () => {
@@ -283,14 +224,20 @@ async function churn(rounds: number, end: (guest: Guest) => Promise<void>, exitA
       guest.tell('churn', { fds, event: 'counts', seed: 2 * round + i, exitAfter });
     await Promise.all(guests.map(end));
     for (const { words } of guests)
-      for (const at of [STARTED, POSTED, ITEMS_STARTED, ITEMS_POSTED, ADDS])
+      for (const at of [
+        Shared.STARTED,
+        Shared.POSTED,
+        Shared.ITEMS_STARTED,
+        Shared.ITEMS_POSTED,
+        Shared.ADDS,
+      ])
         sum[at] = (sum[at] ?? 0) + Atomics.load(words, at);
   }
   // A Worker may have ended between an add and its teardown: that registration is whole, and stays.
   for (const fd of fds) native.signal(fd);
-  const least = { posts: sum[POSTED] ?? 0, items: sum[ITEMS_POSTED] ?? 0 };
+  const least = { posts: sum[Shared.POSTED] ?? 0, items: sum[Shared.ITEMS_POSTED] ?? 0 };
   // What was in flight may have been posted or not.
-  const most = { posts: sum[STARTED] ?? 0, items: sum[ITEMS_STARTED] ?? 0 };
+  const most = { posts: sum[Shared.STARTED] ?? 0, items: sum[Shared.ITEMS_STARTED] ?? 0 };
   await until(
     () => pool.stats().registered === 1 && journal.counted(POSTS) >= least.posts,
     () =>
@@ -299,7 +246,7 @@ async function churn(rounds: number, end: (guest: Guest) => Promise<void>, exitA
   );
   await within(event.teardown(), 'the last delivery');
   expect(least.posts).toBeGreaterThan(0);
-  expect(sum[ADDS]).toBeGreaterThan(0);
+  expect(sum[Shared.ADDS]).toBeGreaterThan(0);
   expect(journal.counted(POSTS)).toBeGreaterThanOrEqual(least.posts);
   expect(journal.counted(POSTS)).toBeLessThanOrEqual(most.posts);
   expect(journal.counted(ITEMS)).toBeGreaterThanOrEqual(least.items);
@@ -313,7 +260,7 @@ async function churn(rounds: number, end: (guest: Guest) => Promise<void>, exitA
 describe('Workers that post, register and end in the middle of that, leave nothing behind:', () => {
   it('by terminate()', async () => {
     await churn(STRESS ? 500 : 12, async (guest) => {
-      await until(() => Atomics.load(guest.words, POSTED) > 50, 'a stream of posts');
+      await until(() => Atomics.load(guest.words, Shared.POSTED) > 50, 'a stream of posts');
       await guest.worker.terminate();
     });
   });
@@ -324,8 +271,8 @@ describe('Workers that post, register and end in the middle of that, leave nothi
 
   it('by running to their end, without detach()', async () => {
     await churn(STRESS ? 50 : 3, async (guest) => {
-      await until(() => Atomics.load(guest.words, POSTED) > 50, 'a stream of posts');
-      Atomics.store(guest.words, STOP, 1);
+      await until(() => Atomics.load(guest.words, Shared.POSTED) > 50, 'a stream of posts');
+      Atomics.store(guest.words, Shared.STOP, 1);
       guest.tell('exit', 0);
       await within(guest.ended, 'the exit');
     });

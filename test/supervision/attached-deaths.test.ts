@@ -8,7 +8,7 @@ import { Config, countersOf, Owner, Word } from '../../src/slots/layout.ts';
 import { Dispatcher } from '../../src/reactor/dispatcher.ts';
 import { Strands } from '../../src/reactor/strands.ts';
 import { attachMemory } from '../../src/slots/memory.ts';
-import { Kind, kindOf, mergeTrait, Trait } from '../../src/slots/record.ts';
+import { HOME_OF_EACH, homeOf, homeTrait, Kind, kindOf, mergeTrait, Trait } from '../../src/slots/record.ts';
 import { Merge } from '../../src/slots/user.ts';
 import { NO_OWNER, ownerOf, State } from '../../src/slots/word.ts';
 import { addDescriptor } from '../../src/sources/add.ts';
@@ -228,6 +228,16 @@ describe.each(CALLS)('a %s', (_, call, tell, whole) => {
       expect(memory.census.registered).toBe(left.length);
     }
   });
+});
+
+test('a listener of sticky connections is left alone, whichever of them ends', () => {
+  const { pool } = makeWorld();
+  const { memory, native } = pool;
+  const listener = native.eventfd();
+  armed(pool, listener, { ...rawFd, kind: Kind.LISTENER, traits: homeTrait(HOME_OF_EACH) });
+  for (let owner = ME; owner < Owner.SUPERVISOR; owner++) reapAttached(pool.dispatcher, owner, ALIVE);
+  expect(homeOf(memory.records.config(listener))).toBe(HOME_OF_EACH);
+  expect(memory.slots.state(listener)).toBe(State.ARMED);
 });
 
 test('a lock that it held is free, and a search that it had begun is over', () => {

@@ -71,7 +71,8 @@ function noteEvent(block, event) {
   put(block, 'COOKIE_HIGH', Number(BigInt.asIntN(32, event.cookie >> 32n)));
   if (event.last) noteReason(block, event.reason);
   else {
-    if (bits === 0) note(block, 'UNASKED');
+    if (event.value !== 0) note(block, 'VALUES', event.value);
+    else if (bits === 0) note(block, 'UNASKED');
     if ((bits & get(block, 'FORBIDDEN')) !== 0) note(block, 'ERRORS');
   }
 }
@@ -183,6 +184,28 @@ export default defineHandlers(
     gatedSingle: probed((event, block) => {
       gate(block);
       if (!readOnce(event, block, 1)) note(block, 'EMPTY');
+    }),
+    /** Reads all if there is something; notes what was posted. */
+    posted: probed((event, block) => {
+      if (event.readable) drain(event, block);
+    }),
+    /** Waits at the gate, then as posted. */
+    gatedPosted: probed((event, block) => {
+      gate(block);
+      if (event.readable) drain(event, block);
+    }),
+    /** Triggers another registration. */
+    triggerer: probed((event, block) => {
+      drain(event, block);
+      target(block).trigger(2);
+    }),
+    /** Re-arms and triggers itself, as often as there are permits. */
+    rearmsAndTriggers: probed((event, block) => {
+      if (event.readable) drain(event, block);
+      event.rearm();
+      if (get(block, 'PERMITS') === 0) return;
+      note(block, 'PERMITS', -1);
+      event.registration.trigger(1);
     }),
     /** Reads nothing. */
     idle: probed(() => {}),

@@ -58,6 +58,8 @@ export const Field = {
   FORBIDDEN: 29,
   /** Handlers that have come to the gate. */
   GATED: 30,
+  /** Sum of the values of deliveries. */
+  VALUES: 31,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -118,6 +120,11 @@ export class Probe {
   /** Handlers that have started and not ended. */
   get running(): boolean {
     return this.get(Field.RUNNING) !== 0;
+  }
+
+  /** Takes back what was permitted and not used; returns how much that was. */
+  takeBack(): number {
+    return Atomics.exchange(this.#words, this.number * STRIDE + Field.PERMITS, 0);
   }
 
   /** Lets `handlers` of them pass the gate, now or later. */

@@ -40,6 +40,61 @@ function churn({ fds, event, exitAfter, seed }) {
   }
 }
 
+/** Adds, triggers and tears down the same descriptors as others do; each end is noted before the next begins. */
+async function addAndEnd({ fds, seed, ended, mode, timers }) {
+  const over = new Int32Array(ended);
+  let random = seed;
+  for (let round = 1; Atomics.load(words, STOP) === 0; round++) {
+    random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+    if (timers) {
+      const started = pool.timer({ handler: 'churned', afterMs: 1 + (random % 2), cookie: 0 });
+      Atomics.add(words, STARTED, 1);
+      if (random % 3 === 0) await Promise.resolve();
+      await started.cancel();
+      continue;
+    }
+    // Each Worker has numbers of its own.
+    const cookie = round * 8 + seed;
+    let added;
+    try {
+      added = pool.add(fds[random % fds.length], { handler: 'churned', cookie, mode });
+    } catch (error) {
+      if (error.code !== 'ERR_WAKEONE_FD_IN_USE') throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+      continue;
+    }
+    Atomics.add(words, ADDS, 1);
+    if (random % 2 === 0) added.trigger(1);
+    const end = added.teardown();
+    try {
+      for (;;) added.trigger(2);
+    } catch (error) {
+      if (error.code !== 'ERR_WAKEONE_STALE_REGISTRATION') throw error;
+    }
+    await end;
+    Atomics.store(over, cookie % over.length, cookie);
+  }
+}
+
+/** Posts to events that come and go. */
+async function postToAll() {
+  const name = 'comes and goes';
+  let posted = 0;
+  while (Atomics.load(words, STOP) === 0) {
+    try {
+      const event = pool.userEvent(name);
+      for (let i = 0; i < 10; i++) {
+        event.post();
+        posted++;
+      }
+    } catch (error) {
+      if (!['ERR_WAKEONE_UNKNOWN_EVENT', 'ERR_WAKEONE_STALE_REGISTRATION'].includes(error.code)) throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  return posted;
+}
+
 /** @type {Record<string, (argument: any) => unknown>} */
 const orders = {
   attach: (ticket) => void (pool = attach(ticket)),
@@ -69,6 +124,8 @@ const orders = {
     }
   },
   churn,
+  addAndEnd,
+  postToAll,
   exit: (code) => process.exit(code),
 };
 
