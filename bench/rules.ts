@@ -19,10 +19,10 @@ import { WAKE_RULES } from '../src/options.ts';
 
 const defaults = {
   rounds: '5',
-  requests: '60000',
-  warmup: '40000',
-  'work-requests': '1000',
-  'work-warmup': '200',
+  requests: '40000',
+  warmup: '30000',
+  'work-requests': '600',
+  'work-warmup': '150',
   'work-ms': '1',
   connections: '64',
   size: '64',

@@ -3,6 +3,7 @@ import { echo } from './echo.ts';
 import { idleMemory } from './memory.ts';
 import { mixed } from './mixed.ts';
 import { UsageError } from './options.ts';
+import { watchOthers } from './others.ts';
 import { posts } from './posts.ts';
 import { endAll, endAllOnSignals } from './process.ts';
 import { rules } from './rules.ts';
@@ -42,7 +43,10 @@ async function main([name, ...args]: readonly string[]): Promise<void> {
     const names = scenarios.map((one) => one.name).join(', ');
     throw new UsageError(`there is no scenario '${name}'; there are ${names}`);
   }
+  const others = watchOthers();
   await scenario.run(args);
+  // Not on stdout, which may be one JSON object.
+  console.error(`others used ${others().toFixed(2)} CPUs meanwhile`);
 }
 
 endAllOnSignals();
