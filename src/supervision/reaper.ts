@@ -1,7 +1,8 @@
 /**
- * What a dead thread leaves behind, and how it is put right (G9): a worker, or an attached Worker of the app, which holds less:
- * it is in no set of workers, and has slots only while it registers. Called by the app's thread once the Worker's `exit` event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too many
- * fails its claim, a wake-up too many finds nothing.
+ * What a dead thread leaves behind, and how it is put right (G9): a worker, or an attached Worker of the app, which holds
+ * less: it is in no set of workers, and has slots only while it registers. Called by the app's thread once the Worker's
+ * `exit` event was seen, so nothing of that thread runs any more. Every step may also be needed for nothing: a hint too
+ * many fails its claim, a wake-up too many finds nothing.
  *
  * One thing stays: a worker that vanishes between the EPOLL_CTL_DEL and the close() of a descriptor that the app had handed
  * over leaves it open. Whether the close was made only the kernel could tell, and it tells the same of a number that is
