@@ -76,9 +76,9 @@ export class Registrar {
    * the new file moves to another number. Returns the fd, or a negated errno; then the descriptor is closed.
    */
   adopt(fd: number, application: Application): number {
-    const { slots, me, layout } = this.#memory;
+    const { layout } = this.#memory;
     let number = fd;
-    while (number < layout.maxFds && !slots.register(number, me) && !slots.takeOver(number, me)) {
+    while (number < layout.maxFds && !this.#inherit(number)) {
       const moved = this.#native.duplicate(fd, number + 1);
       if (number !== fd) this.#native.close(number);
       number = moved;
@@ -89,6 +89,15 @@ export class Registrar {
     const result = number < layout.maxFds ? this.#begin(number, application) : Errno.EMFILE;
     if (result < 0) this.#native.close(number);
     return result < 0 ? result : number;
+  }
+
+  /** Takes the slot of a number whose earlier file is closed. False if that one's last turn is not over. */
+  #inherit(number: number): boolean {
+    const { slots, me } = this.#memory;
+    // Its owner may free the slot between any two of these looks.
+    while (!slots.register(number, me) && !slots.takeOver(number, me))
+      if (!slots.isFreeing(number) && slots.state(number) !== State.FREE) return false;
+    return true;
   }
 
   /**

@@ -410,6 +410,26 @@ describe('adopting a number that the kernel has just given out', () => {
     expect(pool.native.openFds).not.toContain(fd);
   });
 
+  test('whose slot is freed between two looks at it: it keeps its number, though no other is left', () => {
+    const other = pool.member(1);
+    armed(pool, fd, ownedFd);
+    claim();
+    pool.strands.beginEnd(fd);
+    pool.memory.slots.endGeneration(fd);
+    const source = pool.native.eventfd();
+    pool.native.close(fd);
+    expect(pool.native.duplicate(source, fd)).toBe(fd);
+    const { slots } = other.memory;
+    const takeOver = slots.takeOver.bind(slots);
+    slots.takeOver = (index, me) => {
+      pool.memory.slots.free(fd, pool.memory.me);
+      return takeOver(index, me);
+    };
+    pool.native.failNext('duplicate', Errno.EMFILE);
+    expect(other.registrar.adopt(fd, ownedFd)).toBe(fd);
+    expect(slots.ownerOf(fd, 1)).toBe(other.memory.me);
+  });
+
   test('beyond the slots: EMFILE, and it is closed', () => {
     const high = pool.native.duplicate(fd, 64);
     expect(pool.registrar.adopt(high, ownedFd)).toBe(Errno.EMFILE);
