@@ -67,7 +67,7 @@ export function createMemory(byteLength: number): SharedArrayBuffer {
     const expected = `an integer from ${MIN_STORE_BYTES} to ${MAX_STORE_BYTES}`;
     throw makeError('ERR_WAKEONE_INVALID_OPTION', 'memory', expected, show(byteLength));
   }
-  const memory = new SharedArrayBuffer(byteLength);
+  const memory = new SharedArrayBuffer(byteLength - (byteLength % BLOCK_BYTES));
   const words = new Int32Array(memory);
   const [seed0 = 0, seed1 = 0] = randomFillSync(new Int32Array(2));
   words[HEADER.seed0] = seed0;

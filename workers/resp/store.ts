@@ -5,8 +5,8 @@
  *     const store = new Store(memory, { owner: id });       // each thread; 1 to 2^30 - 1, of its own
  *     store.set(sliceOf(key), sliceOf(value));              // 'stored', 'kept', 'too-large', 'out-of-memory'
  *     store.get(sliceOf(key), sink);                        // copies the value into the sink
- *     setInterval(() => store.maintain(), 100).unref();     // each thread
- *     store.recover(id);                                    // one of the others, when that thread has died
+ *     setInterval(() => store.maintain(), 100).unref();     // one thread or each
+ *     store.recover(id);                                    // the main thread, when another one has died
  *
  * Each operation is atomic, mset() and mget() too. Full memory evicts what was not used for longest, about. Keys and values are
  * slices of any buffer, times are milliseconds of the clock `now`.
@@ -194,12 +194,15 @@ export class Store {
         const needed = this.#blocksFor(key, old + added);
         if (needed === 0) return 'too-large';
         if (entry === 0 && table.put(hash, key, value, 0, now, 0)) return added;
-        if (entry !== 0 && table.grow(entry, old + added)) {
-          table.overwrite(hash, entry, old, value);
+        if (entry !== 0) {
+          // First: it should not be what has to go.
           table.touch(entry, now);
-          return old + added;
+          if (table.grow(entry, old + added)) {
+            table.overwrite(hash, entry, old, value);
+            return old + added;
+          }
         }
-        if (!this.#eviction.makeRoom(stripe, needed, now)) break;
+        if (!this.#eviction.makeRoom(stripe, needed - table.blocksOf(entry), now)) break;
       }
       return 'out-of-memory';
     } finally {
@@ -297,16 +300,19 @@ export class Store {
     };
   }
 
-  /** What a timer of each thread does now and then: removes some keys whose time is over. */
+  /** What a timer does now and then: removes some keys whose time is over. Does not wait for locks. */
   maintain(): void {
-    if (this.#table.sweepDue) sweep(this.#table, this.#owner);
+    if (this.#table.sweepDue) sweep(this.#table);
     this.#eviction.expireSome(BUCKETS_A_TURN, this.#now());
   }
 
-  /** After the thread `dead` has ended: takes its locks over. Any other thread; how many stripes it held. */
+  /**
+   * After the thread `dead` has ended: takes its locks over. How many stripes it held. Does not wait for locks; by a thread that
+   * does not wait for them otherwise either, else it might wait for one that only it can take over.
+   */
   recover(dead: number): number {
     const held = takeOver(this.#table, dead, this.#owner);
-    if (this.#table.sweepDue) sweep(this.#table, this.#owner);
+    if (this.#table.sweepDue) sweep(this.#table);
     return held;
   }
 
