@@ -8,7 +8,10 @@ import { sliceOf, Store } from '../../dist/workers/resp/store.js';
 const { memory, words, owner, role, count } = workerData;
 const shared = new Int32Array(words);
 const WRONG = 0;
+const HELD = 1;
 const store = new Store(memory, { owner });
+// Of whoever had this number before.
+Atomics.add(shared, HELD, store.recover(owner));
 const slice = (text) => sliceOf(Buffer.from(text));
 const wrong = () => Atomics.add(shared, WRONG, 1);
 

@@ -7,6 +7,9 @@
 import { STRIPE, STRIPES } from './layout.ts';
 import type { Table } from './table.ts';
 
+/** How often an operation asks for room while others take each time what it gets. */
+export const TRIES = 64;
+
 /** Entries that are compared to evict one of them. */
 const SAMPLES = 5;
 /** A stripe with fewer entries has none that may stand for the oldest of all. */

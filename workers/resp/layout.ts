@@ -45,6 +45,9 @@ const HEADER_WORDS = 64;
 const STRIPE_WORDS = 16;
 const FORMAT = 0x52455350;
 
+/** Most of a key, and of a value. */
+export const MAX_BYTES: number = 2 ** 20;
+
 export const MIN_STORE_BYTES = 65_536;
 /** 2 GiB: so all offsets are small integers. */
 export const MAX_STORE_BYTES: number = 2 ** 31;
