@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { createMemory, sliceOf, Store } from '../../workers/resp/store.ts';
-import { slice } from './store-world.ts';
+import { Collector, slice } from './store-world.ts';
 
 const LONG = process.env['WAKEONE_STRESS'] !== undefined;
 const MB = 2 ** 20;
@@ -70,6 +70,79 @@ test('mget never sees a mset half done', async () => {
   );
   await Promise.all(threads.map((thread) => thread.ended));
   expect(new Int32Array(words)[WRONG]).toBe(0);
+});
+
+describe('a thread that is killed in the middle of', () => {
+  /** A store in which the next value of 300 bytes lies in blocks that are not side by side, so that it is copied in parts. */
+  function scattered(): { memory: SharedArrayBuffer; store: Store } {
+    const memory = createMemory(MB);
+    const store = new Store(memory, { owner: MAIN });
+    for (let i = 0; i < 100; i++) store.set(slice(`x${i}`), slice('x'));
+    for (let i = 0; i < 100; i += 2) store.del(slice(`x${i}`));
+    return { memory, store };
+  }
+
+  async function die(memory: SharedArrayBuffer, operation: string, copies: number): Promise<void> {
+    const words = new SharedArrayBuffer(8);
+    const thread = new Thread(memory, words, 2, operation, copies);
+    await thread.ready;
+    await thread.kill();
+    expect(new Int32Array(words)[WRONG]).toBe(0);
+  }
+
+  const valueOf = (store: Store, key: string): string | undefined => {
+    const sink = new Collector();
+    return store.get(slice(key), sink) ? sink.take()[0] : undefined;
+  };
+
+  test.each([1, 2, 3])('a set() in place loses this key (copy %d)', async (copies) => {
+    const { memory, store } = scattered();
+    store.set(slice('k'), slice('o'.repeat(300)));
+    await die(memory, 'set', copies);
+    expect(store.recover(2)).toBe(1);
+    expect(valueOf(store, 'k')).toBeUndefined();
+    expect(store.stats()).toMatchObject({ entries: 50, usedBytes: 50 * 128 });
+  });
+
+  test.each([1, 2, 3])('a set() elsewhere loses nothing (copy %d)', async (copies) => {
+    const { memory, store } = scattered();
+    store.set(slice('k'), slice('old'));
+    await die(memory, 'set', copies);
+    expect(store.recover(2)).toBe(1);
+    expect(valueOf(store, 'k')).toBe('old');
+    expect(store.stats()).toMatchObject({ entries: 51, usedBytes: 51 * 128 });
+  });
+
+  test.each([1, 2, 3])('append() loses this key (copy %d)', async (copies) => {
+    const { memory, store } = scattered();
+    store.set(slice('k'), slice('o'.repeat(20)));
+    await die(memory, 'append', copies);
+    expect(store.recover(2)).toBe(1);
+    expect(valueOf(store, 'k')).toBeUndefined();
+    expect(store.stats()).toMatchObject({ entries: 50, usedBytes: 50 * 128 });
+  });
+
+  test('mset() may leave the first ones set, each whole', async () => {
+    const { memory, store } = scattered();
+    await die(memory, 'mset', 5);
+    expect(store.recover(2)).toBeGreaterThan(0);
+    expect([valueOf(store, 'a'), valueOf(store, 'b'), valueOf(store, 'k')]).toEqual([
+      'x'.repeat(300),
+      undefined,
+      undefined,
+    ]);
+    expect(store.stats()).toMatchObject({ entries: 51, usedBytes: 53 * 128 });
+  });
+
+  test('anything does not keep maintain() waiting', async () => {
+    const { memory, store } = scattered();
+    // In that stripe something is over.
+    store.set(slice('k'), slice('v'), 1);
+    await die(memory, 'set', 1);
+    store.maintain();
+    expect(store.recover(2)).toBe(1);
+    expect(store.recover(2)).toBe(0);
+  });
 });
 
 describe('threads that are killed at random leave nothing torn, nothing locked and no memory lost', () => {

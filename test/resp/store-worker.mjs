@@ -141,6 +141,37 @@ const roles = {
   },
 };
 
-parentPort.postMessage('ready');
-roles[role]();
+/** Does `role` with bytes that stop this thread for ever when the store copies them for the `count`-th time. */
+function hangIn(operation) {
+  const value = new Uint8Array(300).fill(120);
+  let copies = 0;
+  value.subarray = (start, end) => {
+    if (++copies === count) {
+      parentPort.postMessage('ready');
+      Atomics.wait(shared, HELD, Atomics.load(shared, HELD));
+    }
+    return Uint8Array.prototype.subarray.call(value, start, end);
+  };
+  operation(sliceOf(value));
+  wrong();
+}
+
+const hangs = {
+  set: () => hangIn((value) => store.set(slice('k'), value)),
+  append: () => hangIn((value) => store.append(slice('k'), value)),
+  mset: () =>
+    hangIn((value) =>
+      store.mset(
+        ['a', 'b', 'k'].flatMap((key) => [slice(key), value]),
+        0,
+        6,
+      ),
+    ),
+};
+
+if (role in hangs) hangs[role]();
+else {
+  parentPort.postMessage('ready');
+  roles[role]();
+}
 parentPort.postMessage('done');
