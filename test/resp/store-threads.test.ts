@@ -136,8 +136,8 @@ describe('a thread that is killed in the middle of', () => {
 
   test('anything does not keep maintain() waiting', async () => {
     const { memory, store } = scattered();
-    // In that stripe something is over.
-    store.set(slice('k'), slice('v'), 1);
+    // In that stripe it looks for what is over.
+    store.set(slice('k'), slice('v'), Date.now() + 1e9);
     await die(memory, 'set', 1);
     store.maintain();
     expect(store.recover(2)).toBe(1);
