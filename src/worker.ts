@@ -4,7 +4,7 @@ import { runBlocking } from './sources/blocking.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
-import { currentPresence, currentWorker } from './sources/runtime.ts';
+import { currentPresence, currentWorker, sendWritten } from './sources/runtime.ts';
 import { openTimer, type Timer, timerById, type TimerId, type TimerOptions } from './sources/timer.ts';
 import {
   findFunction,
@@ -124,11 +124,12 @@ export function closePool(options: { readonly timeoutMs?: number } = {}): void {
  *
  * Workers; may be nested. In any other thread, and in `init` and `dispose`, it just calls the function. The handler's
  * registration stays with it: nothing else of that registration runs meanwhile. Blocking that is not declared is found by
- * the pool too, a few milliseconds later.
+ * the pool too, a few milliseconds later. What the handler has written so far is sent first.
  * @throws ERR_WAKEONE_INVALID_ARGUMENT if `task` is not a function, or (after it was called) has returned a promise
  * @example
  * const archive = blocking(() => execFileSync('tar', ['c', folder]));
  */
 export function blocking<T>(task: () => T): T {
+  sendWritten();
   return runBlocking(currentPresence(), task);
 }
