@@ -219,6 +219,12 @@ export class ConnectionTurn extends ConnectionOutput {
     this.config = this.context.memory.records.config(this.index);
   }
 
+  /** Sets or lifts the idle timeout. */
+  setIdle(idleMs: number | undefined): void {
+    this.context.strands.setIdle(this.index, idleMs);
+    this.config = this.context.memory.records.config(this.index);
+  }
+
   /** Takes the socket's pending error, if there is one. */
   takeError(): void {
     this.bits &= ~Ready.ERR;

@@ -131,6 +131,16 @@ export class Connection extends ConnectionInput {
   }
 
   /**
+   * Sets the connection's idle timeout, in place of the one that it has, and begins it; undefined lifts it.
+   * @param timeoutMs milliseconds, an integer from 1 to 2^30
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  idleTimeout(timeoutMs: number | undefined): void {
+    const idleMs = timeoutMs === undefined ? undefined : checkDelay('timeoutMs', timeoutMs);
+    this.use('idleTimeout()').setIdle(idleMs);
+  }
+
+  /**
    * Takes the descriptor out of the pool after this handler: it is not closed, and is the caller's from when `close` has
    * run (reason `detached`). Returns it with the unread input. Another thread that registers it anew must wait for the
    * registration's `ended()`: `close` can tell it of the descriptor while it is still in the pool.
