@@ -22,7 +22,7 @@ const pure: TestProjectInlineConfiguration = {
     ...shared,
     name: 'pure',
     // Nothing waits for anything here: what takes longer is a machine that does other things too.
-    testTimeout: 120_000,
+    testTimeout: Math.max(shared.testTimeout, 120_000),
     include: PURE,
     maxWorkers: availableParallelism(),
     sequence: { groupOrder: 0 },
