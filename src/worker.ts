@@ -1,4 +1,5 @@
 /** wakeone/worker: what handler modules use. */
+import { type PoolStats, snapshot } from './observe/snapshot.ts';
 import { checkTimeout } from './options.ts';
 import { runBlocking } from './sources/blocking.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
@@ -14,6 +15,7 @@ import {
   type UserEventId,
 } from './sources/user-event.ts';
 
+export type { PoolStats, WorkerStats } from './observe/snapshot.ts';
 export type { SocketAddress } from './native/index.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
@@ -101,6 +103,11 @@ export function startTimer(options: TimerOptions): Timer {
 export function timer(id: TimerId): Timer {
   const { context } = currentWorker('timer()');
   return timerById(context.memory, context.strands, id);
+}
+
+/** As `pool.stats()`. Workers. @throws ERR_WAKEONE_NO_WORKER */
+export function stats(): PoolStats {
+  return snapshot(currentWorker('stats()').context.memory);
 }
 
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */
