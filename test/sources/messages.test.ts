@@ -131,7 +131,7 @@ test('peek() leaves what it shows', () => {
     expect(connection.peek(4)).toBeUndefined();
     expect(connection.peek(0)?.length).toBe(0);
     expect(connection.inputLength).toBe(3);
-    expect(() => connection.peek(-1)).toThrowError(
+    expect(() => connection.peek(-1)).toThrow(
       expect.objectContaining({ code: 'ERR_WAKEONE_INVALID_ARGUMENT' }),
     );
   });
@@ -199,7 +199,7 @@ describe('a message that is too long', () => {
     const line = new Line();
     line.receive(Buffer.from(undecided), (connection) => expect(take(connection)).toBeUndefined());
     if (more === '') return;
-    line.receive(Buffer.from(more), (connection) => expect(() => take(connection)).toThrowError(tooLong));
+    line.receive(Buffer.from(more), (connection) => expect(() => take(connection)).toThrow(tooLong));
   });
 
   test('the longest that is allowed is taken', () => {
@@ -214,12 +214,12 @@ describe('a message that is too long', () => {
   test('a whole one is refused as well, and not taken', () => {
     const line = new Line();
     line.receive(Buffer.from('abcde\n'), (connection) => {
-      expect(() => connection.readLine(4)).toThrowError(tooLong);
-      expect(() => connection.readUntil('\n', 4)).toThrowError(tooLong);
+      expect(() => connection.readLine(4)).toThrow(tooLong);
+      expect(() => connection.readUntil('\n', 4)).toThrow(tooLong);
       expect(connection.readLine(5)?.toString()).toBe('abcde');
     });
     line.receive(Buffer.from('\x05'), (connection) => {
-      expect(() => connection.readFrame({ lengthBytes: 1, maxBytes: 4 })).toThrowError(tooLong);
+      expect(() => connection.readFrame({ lengthBytes: 1, maxBytes: 4 })).toThrow(tooLong);
     });
   });
 
@@ -230,14 +230,14 @@ describe('a message that is too long', () => {
     line.receive(head, (connection) => expect(connection.readFrame()).toBeUndefined());
     const over = new Line();
     head.writeUInt32BE(MAX_INPUT - 3);
-    over.receive(head, (connection) => expect(() => connection.readFrame()).toThrowError(tooLong));
+    over.receive(head, (connection) => expect(() => connection.readFrame()).toThrow(tooLong));
   });
 });
 
 test('a frame that says that it is shorter than its own length', () => {
   const line = new Line();
   line.receive(Buffer.from([0, 1]), (connection) =>
-    expect(() => connection.readFrame({ lengthBytes: 2, countsItself: true })).toThrowError(
+    expect(() => connection.readFrame({ lengthBytes: 2, countsItself: true })).toThrow(
       expect.objectContaining({ code: 'ERR_WAKEONE_BAD_FRAME' }),
     ),
   );
@@ -258,7 +258,7 @@ test.each<[string, (connection: Connection) => unknown]>([
 ])('%s is refused', (_, misuse) => {
   const line = new Line();
   line.receive(Buffer.from('input'), (connection) => {
-    expect(() => misuse(connection)).toThrowError(
+    expect(() => misuse(connection)).toThrow(
       expect.objectContaining({ code: 'ERR_WAKEONE_INVALID_ARGUMENT' }),
     );
     expect(connection.read().toString()).toBe('input');
