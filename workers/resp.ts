@@ -22,6 +22,7 @@ import { Store } from './resp/store.ts';
 /** Replies are written as soon as they are so long: a client that does not take them is not served further. */
 const WRITE_BYTES = 32 * 1024;
 const MS_PER_SECOND = 1000;
+const LINGER_MS = 1000;
 
 const parser = new Parser();
 /** Undefined if the pool was not given `workerData.resp`: then nobody listens. */
@@ -31,17 +32,21 @@ let call: Call;
 function serve(connection: Connection): void {
   const { reply, clients } = call;
   const { input } = connection;
+  if (clients.idOf(connection.fd) === 0) {
+    // It was refused, or has quit.
+    connection.consume();
+    return;
+  }
   call.connection = connection;
   let at = 0;
   let commands = 0;
-  let last = -1;
   try {
     while (at < input.length && !call.quits && parser.parse(input, at)) {
       at = parser.end;
       if (parser.count === 0) continue;
       call.args = parser.args;
       call.count = parser.count;
-      last = runCommand(call);
+      runCommand(call);
       commands++;
       if (reply.length >= WRITE_BYTES && !connection.write(reply.take())) break;
     }
@@ -51,12 +56,20 @@ function serve(connection: Connection): void {
     call.quits = true;
   } finally {
     connection.consume(call.quits ? input.length : at);
-    if (commands > 0) clients.heard(connection.fd, commands, last);
+    if (commands > 0) clients.heard(connection.fd, commands);
     if (reply.length > 0) connection.write(reply.take());
   }
   if (!call.quits) return;
   call.quits = false;
+  clients.leave(connection.fd);
   connection.end();
+  // A client that does not end too is not waited for.
+  connection.deadline(LINGER_MS);
+}
+
+function refuse(connection: Connection): void {
+  connection.end('-ERR max number of clients reached\r\n');
+  connection.deadline(LINGER_MS);
 }
 
 /** Sets the timeout that CONFIG says. */
@@ -80,7 +93,7 @@ const resp: HandlerModule = defineHandlers(
         const { fd, remoteAddress, localAddress } = connection;
         const { generation } = connection.registration;
         if (call.clients.enter(fd, generation, textOf(remoteAddress), textOf(localAddress)) === undefined)
-          connection.end('-ERR max number of clients reached\r\n');
+          refuse(connection);
         else if (call.clients.timeoutSeconds > 0) applyTimeout(connection);
       },
       data: serve,

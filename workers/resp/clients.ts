@@ -123,10 +123,15 @@ export class Clients {
     return fd < MOST_ENTRIES ? (this.#doubles[doubleOf(fd) + EntryDouble.ID] ?? 0) : 0;
   }
 
-  /** The client has sent so many commands, the last one this. */
-  heard(fd: number, commands: number, last: number): void {
-    this.#words[wordOf(fd) + EntryWord.COMMAND] = last;
-    this.#doubles[doubleOf(fd) + EntryDouble.SENT] = Date.now();
+  /** The client runs this command. */
+  runs(fd: number, command: number): void {
+    // One that was refused has no entry of its own.
+    if (fd < MOST_ENTRIES) this.#words[wordOf(fd) + EntryWord.COMMAND] = command;
+  }
+
+  /** The client has sent so many commands. */
+  heard(fd: number, commands: number): void {
+    if (fd < MOST_ENTRIES) this.#doubles[doubleOf(fd) + EntryDouble.SENT] = Date.now();
     this.#doubles[this.#commandsAt] = (this.#doubles[this.#commandsAt] ?? 0) + commands;
   }
 

@@ -20,19 +20,19 @@ const byHash: ReadonlyMap<number, number> = new Map(
 );
 const names: readonly Buffer[] = all.map(({ name }) => Buffer.from(name));
 
-/** Runs a command of at least one word; its number, or -1 if there is none of that name. */
-export function runCommand(call: Call): number {
+/** Runs a command of at least one word. */
+export function runCommand(call: Call): void {
   const name = call.args[0] as Slice;
   const number = byHash.get(hashOf(name.bytes, name.start, name.end)) ?? -1;
   const command = all[number];
   if (command === undefined || !isName(name, names[number] as Buffer)) {
     replyUnknown(call);
-    return -1;
+    return;
   }
+  call.clients.runs(call.connection.fd, number);
   const { arity } = command;
   if (arity < 0 ? call.count < -arity : call.count !== arity) replyWrongCount(call.reply, command.name);
   else command.run(call);
-  return number;
 }
 
 function hashOf(bytes: Uint8Array, start: number, end: number): number {

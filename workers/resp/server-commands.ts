@@ -39,17 +39,24 @@ function config(call: Call): void {
   const subcommand = wordOf(call, 1);
   if (subcommand === 'get' && call.count > 2) getSettings(call);
   else if (subcommand === 'set' && call.count > 3 && call.count % 2 === 0) setSettings(call);
+  else if (subcommand === 'set' && call.count > 3) call.reply.error('ERR syntax error');
   else if (subcommand === 'get' || subcommand === 'set') replyWrongCount(call.reply, `config|${subcommand}`);
   else replyUnknownSubcommand(call);
 }
 
 function getSettings(call: Call): void {
-  const patterns = Array.from({ length: call.count - 2 }, (_, i) => patternOf(wordOf(call, i + 2)));
-  const found = Object.entries(settings).filter(([name]) => patterns.some((pattern) => pattern.test(name)));
-  call.reply.array(2 * found.length);
-  for (const [name, valueOf] of found) {
-    call.reply.text(name);
-    call.reply.text(valueOf(call));
+  // A name that is no pattern comes back as it was written.
+  const found = new Map<string, string>();
+  for (let at = 2; at < call.count; at++) {
+    const [word, text] = [wordOf(call, at), textOf(call, at)];
+    const pattern = patternOf(word);
+    for (const name of Object.keys(settings))
+      if (pattern.test(name) && !found.has(name)) found.set(name, name === word ? text : name);
+  }
+  call.reply.array(2 * found.size);
+  for (const [name, shown] of found) {
+    call.reply.text(shown);
+    call.reply.text(settings[name]?.(call) ?? '');
   }
 }
 
