@@ -40,6 +40,7 @@ describe('output', () => {
       pid: demo.child.pid,
       threads: 2,
       echo: { host: HOST, port: expect.any(Number) },
+      resp: { host: HOST, port: expect.any(Number) },
     });
     expect(ready.echo.port).toBeGreaterThan(0);
     expect(await echo(await client(ready.echo.port), 'hello')).toBe('hello');
@@ -48,6 +49,9 @@ describe('output', () => {
   test('without --json: a sentence, and a command to try that works', async () => {
     const demo = start('--echo', '0', '--threads', '1');
     expect(await demo.line()).toMatch(/^wakeone: a TCP echo on 127\.0\.0\.1:\d+, served by 1 worker threads/);
+    expect(await demo.line()).toMatch(
+      /^wakeone: a cache that speaks the protocol of Redis on 127\.0\.0\.1:\d+$/,
+    );
     const [, program = '', host = '', port = ''] = /try: {5}(nc) (\S+) (\d+)/.exec(await demo.line()) ?? [];
     const netcat = spawn(program, [host, port], { stdio: ['pipe', 'pipe', 'inherit'] });
     netcat.stdin.write('a line\n');
@@ -106,6 +110,8 @@ describe('a mistake is told, with exit code 1 and nothing on standard output', (
     [['--threads', '2', '--concurrency', '3', '--echo', '0'], /'concurrency' must be an integer from 1 to 2/],
     [['--max-connections', '0'], /--max-connections must be an integer/],
     [['--stats-interval-ms', 'often'], /--stats-interval-ms must be an integer/],
+    [['--resp', '65536'], /--resp must be an integer from 0 to 65535; got '65536'/],
+    [['--resp-memory', '1'], /--resp-memory must be an integer from 65536 to/],
     [['--prot', '7007'], /--prot/],
     [['--proxy', '7008'], /--proxy and --upstream are given together/],
     [['--upstream', '127.0.0.1:80'], /--proxy and --upstream are given together/],
