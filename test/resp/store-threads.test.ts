@@ -72,6 +72,19 @@ test('mget never sees a mset half done', async () => {
   expect(new Int32Array(words)[WRONG]).toBe(0);
 });
 
+test('four threads that each want half of the memory all get it, one after the other', async () => {
+  const memory = createMemory(MB);
+  const words = new SharedArrayBuffer(8);
+  const threads = [2, 3, 4, 5].map((owner) => new Thread(memory, words, owner, 'big', LONG ? 30_000 : 300));
+  await Promise.all(threads.map((thread) => thread.ended));
+  expect(new Int32Array(words)[WRONG]).toBe(0);
+  const store = new Store(memory, { owner: MAIN });
+  const { usedBytes, totalBytes } = store.stats();
+  expect(usedBytes).toBeLessThanOrEqual(totalBytes);
+  store.flush();
+  expect(store.stats().usedBytes).toBe(0);
+});
+
 describe('a thread that is killed in the middle of', () => {
   /** A store in which the next value of 300 bytes lies in blocks that are not side by side, so that it is copied in parts. */
   function scattered(): { memory: SharedArrayBuffer; store: Store } {

@@ -88,6 +88,14 @@ const roles = {
     }
   },
 
+  /** Values of which the memory holds two, and small ones between. */
+  big() {
+    const value = sliceOf(new Uint8Array(400_000));
+    for (let i = 0; i < count; i++) {
+      if (store.set(slice(`k${owner}.${i}`), i % 3 === 0 ? value : slice('small')) !== 'stored') wrong();
+    }
+  },
+
   /** Looks at all values of the next role. */
   verify() {
     for (let i = 0; i < 300; i++) {

@@ -16,6 +16,8 @@ const SAMPLES = 5;
 const REPRESENTATIVE = 16;
 /** More are not taken from a single stripe. */
 const FEW_BLOCKS = 8;
+/** Waits for others, of 0.1 ms each. */
+const PAUSES = 100;
 /** Buckets that are looked at with one lock. */
 const BUCKETS_AT_ONCE = 256;
 /** Older than any age. */
@@ -59,11 +61,17 @@ export class Eviction {
     const table = this.#table;
     const { blocks } = table;
     if (needed > blocks.count) return false;
+    let pauses = 0;
     // Each turn frees a block, or another thread was quicker.
     for (let turn = 0; turn < blocks.count && blocks.free < needed; turn++) {
       const way = this.#next();
       const stripe = this.#stalest(way, nowMs);
-      if (stripe === undefined) break;
+      if (stripe === undefined) {
+        // Nothing is left: others are just filling what they took. Then it can be evicted.
+        if (++pauses > PAUSES) break;
+        table.pause();
+        continue;
+      }
       table.lock(stripe);
       this.#evictFrom(stripe, way, nowMs, 1);
       // To compare five stripes for each of thousands of small entries would take too long.

@@ -11,7 +11,7 @@
 import { Mutex } from '../../src/sync/mutex.ts';
 import { AtomicsPort } from '../../src/sync/port.ts';
 import { acquire, Blocks, blocksFor } from './blocks.ts';
-import { ENTRY, layoutOf, POOL, STRIPE, STRIPE_SHIFT, stripeAt, STRIPES } from './layout.ts';
+import { ENTRY, HEADER, layoutOf, POOL, STRIPE, STRIPE_SHIFT, stripeAt, STRIPES } from './layout.ts';
 import type { Slice } from './slice.ts';
 
 /** Of the clock that tells what was used last; 2^31 ticks are a year. */
@@ -271,6 +271,11 @@ export class Table {
     this.#words.fill(0, first, first + this.buckets);
     this.#words[stripeAt(stripe) + STRIPE.entries] = 0;
     this.#words[stripeAt(stripe) + STRIPE.expiring] = 0;
+  }
+
+  /** Lets other threads go on for 0.1 ms. */
+  pause(): void {
+    this.#port.wait(HEADER.format, this.#port.load(HEADER.format), 0.1);
   }
 
   /** Asks for a sweep, or tells whether one was asked for. */
