@@ -147,6 +147,7 @@ describe('the installed package', () => {
         'post',
         'registration',
         'startTimer',
+        'stats',
         'timer',
         'userEvent',
         'workerId',
