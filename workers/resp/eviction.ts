@@ -7,6 +7,9 @@
 import { STRIPE, STRIPES } from './layout.ts';
 import type { Table } from './table.ts';
 
+/** How often an operation asks for room while others take each time what it gets. */
+export const TRIES = 64;
+
 /** Entries that are compared to evict one of them. */
 const SAMPLES = 5;
 /** A stripe with fewer entries has none that may stand for the oldest of all. */
@@ -24,7 +27,7 @@ export class Eviction {
   /** Where expireSome() goes on: stripe by stripe. */
   #stripe: number;
   #bucket = 0;
-  /** Of the last #oldestFrom(). */
+  /** Of the last #oldestOf(). */
   #age = 0;
 
   constructor(table: Table, seed: number) {
@@ -38,10 +41,16 @@ export class Eviction {
    * looks for the entry anew. False if there is none to be had.
    */
   makeRoom(stripe: number, needed: number, nowMs: number): boolean {
-    if (needed <= FEW_BLOCKS && this.#evictFrom(stripe, this.#next(), nowMs, REPRESENTATIVE)) return true;
-    this.#table.unlock(stripe);
-    const found = this.gather(needed, nowMs);
-    this.#table.lock(stripe);
+    const table = this.#table;
+    const other = this.#next() % STRIPES;
+    const mine = table.counted(stripe, STRIPE.entries);
+    // What one stripe gives, any other may take. So by chance this one may have become smaller, and its oldest too young.
+    const isFair = mine + (mine >>> 3) >= table.counted(other, STRIPE.entries);
+    const isSmall = needed <= FEW_BLOCKS;
+    if (isSmall && isFair && this.#evictFrom(stripe, this.#next(), nowMs, REPRESENTATIVE)) return true;
+    table.unlock(stripe);
+    const found = (isSmall && !isFair && this.#evictOne(other, nowMs)) || this.gather(needed, nowMs);
+    table.lock(stripe);
     return found;
   }
 
@@ -52,11 +61,11 @@ export class Eviction {
     if (needed > blocks.count) return false;
     // Each turn frees a block, or another thread was quicker.
     for (let turn = 0; turn < blocks.count && blocks.free < needed; turn++) {
-      const bucket = this.#next();
-      const stripe = this.#stalest(bucket, nowMs);
+      const way = this.#next();
+      const stripe = this.#stalest(way, nowMs);
       if (stripe === undefined) break;
       table.lock(stripe);
-      this.#evictFrom(stripe, bucket, nowMs, 1);
+      this.#evictFrom(stripe, way, nowMs, 1);
       // To compare five stripes for each of thousands of small entries would take too long.
       for (let more = 1; more < REPRESENTATIVE && blocks.free < needed; more++)
         if (!this.#evictFrom(stripe, this.#next(), nowMs, REPRESENTATIVE)) break;
@@ -73,13 +82,14 @@ export class Eviction {
     const table = this.#table;
     let removed = 0;
     for (let looked = 0, limit = buckets, stripes = 0; looked < limit && stripes <= STRIPES;) {
-      if (this.#bucket >= table.buckets || table.counted(this.#stripe, STRIPE.expiring) === 0) {
+      // Without waiting: the thread that does this may be the one that unlocks what dead threads hold.
+      const isDue = this.#bucket < table.buckets && table.counted(this.#stripe, STRIPE.expiring) > 0;
+      if (!isDue || !table.tryLock(this.#stripe)) {
         this.#stripe = (this.#stripe + 1) % STRIPES;
         this.#bucket = 0;
         stripes++;
         continue;
       }
-      table.lock(this.#stripe);
       const { timed, over } = this.#expireFrom(this.#stripe, this.#bucket, nowMs);
       table.unlock(this.#stripe);
       this.#bucket += BUCKETS_AT_ONCE;
@@ -110,8 +120,8 @@ export class Eviction {
     return { timed, over };
   }
 
-  /** Of five stripes that are not empty, the one with the oldest entry from a bucket on. */
-  #stalest(bucket: number, nowMs: number): number | undefined {
+  /** Of five stripes that are not empty, the one with the oldest entry. */
+  #stalest(way: number, nowMs: number): number | undefined {
     const table = this.#table;
     const first = this.#next();
     let stalest: number | undefined;
@@ -120,7 +130,7 @@ export class Eviction {
       const stripe = (first + i) % STRIPES;
       if (table.counted(stripe, STRIPE.entries) === 0) continue;
       table.lock(stripe);
-      const link = this.#oldestFrom(stripe, bucket, nowMs);
+      const link = this.#oldestOf(stripe, way, nowMs);
       table.unlock(stripe);
       if (link === 0) continue;
       sampled++;
@@ -131,23 +141,36 @@ export class Eviction {
     return stalest;
   }
 
+  /** Evicts one entry of a stripe with many. By a thread that holds none. */
+  #evictOne(stripe: number, nowMs: number): boolean {
+    this.#table.lock(stripe);
+    const done = this.#evictFrom(stripe, this.#next(), nowMs, REPRESENTATIVE);
+    this.#table.unlock(stripe);
+    return done;
+  }
+
   /** Evicts one entry of a stripe that has at least so many. */
-  #evictFrom(stripe: number, bucket: number, nowMs: number, atLeast: number): boolean {
+  #evictFrom(stripe: number, way: number, nowMs: number, atLeast: number): boolean {
     const table = this.#table;
     if (table.counted(stripe, STRIPE.entries) < atLeast) return false;
-    const link = this.#oldestFrom(stripe, bucket, nowMs);
+    const link = this.#oldestOf(stripe, way, nowMs);
     if (link === 0) return false;
     table.unlink(stripe, link, this.#age === OVER ? STRIPE.expired : STRIPE.evicted);
     return true;
   }
 
-  /** The link to the oldest of the entries that are met first from a bucket on; 0 if there is none. */
-  #oldestFrom(stripe: number, bucket: number, nowMs: number): number {
+  /**
+   * The link to the oldest of some entries; 0 if there is none. They are those that are met first when one goes through the
+   * buckets as `way` says: by odd steps, since of neighbours one would always compare the same.
+   */
+  #oldestOf(stripe: number, way: number, nowMs: number): number {
     const table = this.#table;
+    const step = (way >>> 12) | 1;
     let oldest = 0;
+    let bucket = way;
     this.#age = -OVER;
-    for (let i = 0, seen = 0; i < table.buckets && seen < SAMPLES; i++) {
-      let link = table.linkOf(stripe, bucket + i);
+    for (let i = 0, seen = 0; i < table.buckets && seen < SAMPLES; i++, bucket += step) {
+      let link = table.linkOf(stripe, bucket);
       for (let entry = table.entryAt(link); entry !== 0; entry = table.entryAt(link)) {
         const age = table.isOver(entry, nowMs) ? OVER : table.ageOf(entry, nowMs);
         if (age >= this.#age) {
@@ -161,9 +184,13 @@ export class Eviction {
     return oldest;
   }
 
-  /** A random number of 24 bits (a linear congruence: only to spread). */
+  /** A random number of 31 bits (xorshift: only to spread). */
   #next(): number {
-    this.#random = (Math.imul(this.#random, 1664525) + 1013904223) | 0;
-    return this.#random >>> 8;
+    let x = this.#random;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#random = x;
+    return x >>> 1;
   }
 }

@@ -45,6 +45,9 @@ const HEADER_WORDS = 64;
 const STRIPE_WORDS = 16;
 const FORMAT = 0x52455350;
 
+/** Most of a key, and of a value. */
+export const MAX_BYTES: number = 2 ** 20;
+
 export const MIN_STORE_BYTES = 65_536;
 /** 2 GiB: so all offsets are small integers. */
 export const MAX_STORE_BYTES: number = 2 ** 31;
@@ -67,7 +70,7 @@ export function createMemory(byteLength: number): SharedArrayBuffer {
     const expected = `an integer from ${MIN_STORE_BYTES} to ${MAX_STORE_BYTES}`;
     throw makeError('ERR_WAKEONE_INVALID_OPTION', 'memory', expected, show(byteLength));
   }
-  const memory = new SharedArrayBuffer(byteLength);
+  const memory = new SharedArrayBuffer(byteLength - (byteLength % BLOCK_BYTES));
   const words = new Int32Array(memory);
   const [seed0 = 0, seed1 = 0] = randomFillSync(new Int32Array(2));
   words[HEADER.seed0] = seed0;

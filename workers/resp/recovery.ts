@@ -28,8 +28,8 @@ export function takeOver(table: Table, dead: number, owner: number): number {
 }
 
 /** Finds the blocks that nobody has. False if that must wait, since a stripe is locked. */
-export function sweep(table: Table, owner: number): boolean {
-  if (!tryLockAll(table, owner)) return false;
+export function sweep(table: Table): boolean {
+  if (!tryLockAll(table)) return false;
   const used = new Uint8Array(table.blocks.count + 1);
   for (let stripe = 0; stripe < STRIPES; stripe++) {
     for (let bucket = 0; bucket < table.buckets; bucket++) {
@@ -53,11 +53,10 @@ export function clearAll(table: Table): void {
   unlockFirst(table, STRIPES);
 }
 
-function tryLockAll(table: Table, owner: number): boolean {
+function tryLockAll(table: Table): boolean {
   for (let stripe = 0; stripe < STRIPES; stripe++) {
-    const mutex = table.mutexOf(stripe);
     let tries = 0;
-    while (!mutex.tryLock(owner)) {
+    while (!table.tryLock(stripe)) {
       if (++tries < TRIES) continue;
       unlockFirst(table, stripe);
       return false;

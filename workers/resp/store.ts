@@ -2,17 +2,18 @@
  * The data of the cache: keys and values of up to 1 MiB in one SharedArrayBuffer, used by any number of threads.
  *
  *     const memory = createMemory(64 * 2 ** 20);            // one thread; the others are sent it
- *     const store = new Store(memory, { owner: id });       // each thread; 1 to 2^30 - 1, of its own
+ *     const store = new Store(memory, { owner: id });       // each thread; 1 to 2^30 - 1, its own
+ *     store.recover(id);                                    // if the thread that had this id before may have been killed
  *     store.set(sliceOf(key), sliceOf(value));              // 'stored', 'kept', 'too-large', 'out-of-memory'
  *     store.get(sliceOf(key), sink);                        // copies the value into the sink
- *     setInterval(() => store.maintain(), 100).unref();     // each thread
- *     store.recover(id);                                    // one of the others, when that thread has died
+ *     setInterval(() => store.maintain(), 100).unref();     // one thread or each
  *
  * Each operation is atomic, mset() and mget() too. Full memory evicts what was not used for longest, about. Keys and values are
  * slices of any buffer, times are milliseconds of the clock `now`.
  *
- * A thread may die at any instruction: what it held is blocked until another one calls recover(). Then a key that it was changing
- * in place (the same number of blocks, incrBy, append) is gone, everything else is there, whole.
+ * A thread may die at any instruction: what it held is blocked until recover() is called with its id, by the next thread that has
+ * this id, before all else, or by any other. Then a key that it was changing in place (the same number of blocks, incrBy,
+ * append) is gone, everything else is there, whole.
  *
  * Own, since no package did: lmdb (11 us for a set, keys up to 1978 bytes, its size is no limit, a writer that dies blocks the
  * others), sharedmap (2-3 us, strings of fixed size, no limit by age, a thread that dies blocks the others), ems (0.9 us, no
@@ -20,19 +21,18 @@
  */
 import { makeError, show } from '../../src/errors.ts';
 import { blocksFor } from './blocks.ts';
-import { addDecimal, MAX_DECIMAL_BYTES, parseDecimal, writeDecimal } from './decimal.ts';
-import { Eviction } from './eviction.ts';
+import { addTo, appendTo, type NoRoom, type NotNumber } from './changes.ts';
+import { Eviction, TRIES } from './eviction.ts';
 import { hashOf } from './hash.ts';
-import { HEADER, STRIPE, STRIPES } from './layout.ts';
+import { HEADER, MAX_BYTES, STRIPE, STRIPES } from './layout.ts';
 import { clearAll, sweep, takeOver } from './recovery.ts';
 import { lengthOf, type Slice, sliceOf } from './slice.ts';
+import { StripeSet } from './stripe-set.ts';
 import { stripeOf, Table } from './table.ts';
 
-export { createMemory, MAX_STORE_BYTES, MIN_STORE_BYTES } from './layout.ts';
+export { createMemory, MAX_BYTES, MAX_STORE_BYTES, MIN_STORE_BYTES } from './layout.ts';
+export type { NoRoom, NotNumber } from './changes.ts';
 export { type Slice, sliceOf } from './slice.ts';
-
-/** Of a key, and of a value. */
-export const MAX_BYTES: number = 2 ** 20;
 
 /** Who wants values. Called while the store is locked: must not use it, and be quick. */
 export type Sink = {
@@ -45,7 +45,6 @@ export type Sink = {
 };
 
 export type Condition = 'always' | 'absent' | 'present';
-export type NoRoom = 'too-large' | 'out-of-memory';
 export type StoreOptions = { readonly owner: number; readonly now?: () => number };
 export type StoreStats = {
   readonly entries: number;
@@ -55,8 +54,6 @@ export type StoreStats = {
   readonly expired: number;
 };
 
-/** Tries of an operation whose memory others take each time. */
-const TRIES = 64;
 const BUCKETS_A_TURN = 4096;
 const NO_KEY: Slice = sliceOf(new Uint8Array(0));
 
@@ -67,10 +64,7 @@ export class Store {
   readonly #now: () => number;
   readonly #seed0: number;
   readonly #seed1: number;
-  /** Bits of the stripes that mget() or mset() has locked. */
-  readonly #locked: Int32Array = new Int32Array(STRIPES / 32);
-  readonly #text: Uint8Array = new Uint8Array(MAX_DECIMAL_BYTES);
-  readonly #number: Slice = sliceOf(this.#text);
+  readonly #stripes: StripeSet;
 
   /** @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_INVALID_OPTION */
   constructor(memory: SharedArrayBuffer, { owner, now = Date.now }: StoreOptions) {
@@ -78,6 +72,7 @@ export class Store {
       throw makeError('ERR_WAKEONE_INVALID_OPTION', 'owner', 'an integer from 1 to 2^30 - 1', show(owner));
     this.#table = new Table(memory, owner);
     this.#eviction = new Eviction(this.#table, owner);
+    this.#stripes = new StripeSet(this.#table);
     this.#owner = owner;
     this.#now = now;
     const header = new Int32Array(memory);
@@ -150,60 +145,26 @@ export class Store {
    * Adds to a decimal number of 64 bits, a missing one being 0. The sum, a bigint if a number is not exact; the time of
    * the key stays. @throws ERR_WAKEONE_INVALID_ARGUMENT
    */
-  incrBy(key: Slice, delta: number | bigint): number | bigint | 'not-an-integer' | 'overflow' | NoRoom {
+  incrBy(key: Slice, delta: number | bigint): number | bigint | NotNumber | NoRoom {
     if (typeof delta === 'number' && !Number.isSafeInteger(delta))
       throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'delta', 'a safe integer or a bigint', show(delta));
-    const needed = this.#blocksFor(key, MAX_DECIMAL_BYTES);
-    if (needed === 0) return 'too-large';
-    const hash = this.#hash(key);
-    const stripe = stripeOf(hash);
-    const now = this.#now();
-    const table = this.#table;
-    table.lock(stripe);
+    if (lengthOf(key) > MAX_BYTES) return 'too-large';
+    const hash = this.#lockKey(key);
     try {
-      for (let tries = 0; tries < TRIES; tries++) {
-        const entry = table.find(hash, key, now);
-        const old = entry === 0 ? 0 : this.#numberOf(entry);
-        if (old === undefined) return 'not-an-integer';
-        const sum = addDecimal(old, delta);
-        if (sum === undefined) return 'overflow';
-        this.#number.start = writeDecimal(sum, this.#text);
-        const expiresAtMs = entry === 0 ? 0 : table.expiryOf(entry);
-        if (table.put(hash, key, this.#number, expiresAtMs, now, entry)) return sum;
-        if (!this.#eviction.makeRoom(stripe, needed, now)) break;
-      }
-      return 'out-of-memory';
+      return addTo(this.#table, this.#eviction, hash, key, delta, this.#now());
     } finally {
-      table.unlock(stripe);
+      this.#table.unlock(stripeOf(hash));
     }
   }
 
   /** Appends to a value, a missing one being empty. Its length; the time of the key stays. */
   append(key: Slice, value: Slice): number | NoRoom {
-    const added = lengthOf(value);
-    if (this.#blocksFor(key, added) === 0) return 'too-large';
-    const hash = this.#hash(key);
-    const stripe = stripeOf(hash);
-    const now = this.#now();
-    const table = this.#table;
-    table.lock(stripe);
+    if (this.#blocksFor(key, lengthOf(value)) === 0) return 'too-large';
+    const hash = this.#lockKey(key);
     try {
-      for (let tries = 0; tries < TRIES; tries++) {
-        const entry = table.find(hash, key, now);
-        const old = entry === 0 ? 0 : table.valueLengthOf(entry);
-        const needed = this.#blocksFor(key, old + added);
-        if (needed === 0) return 'too-large';
-        if (entry === 0 && table.put(hash, key, value, 0, now, 0)) return added;
-        if (entry !== 0 && table.grow(entry, old + added)) {
-          table.overwrite(hash, entry, old, value);
-          table.touch(entry, now);
-          return old + added;
-        }
-        if (!this.#eviction.makeRoom(stripe, needed, now)) break;
-      }
-      return 'out-of-memory';
+      return appendTo(this.#table, this.#eviction, hash, key, value, this.#now());
     } finally {
-      table.unlock(stripe);
+      this.#table.unlock(stripeOf(hash));
     }
   }
 
@@ -247,7 +208,7 @@ export class Store {
         if (!this.#read(this.#hash(key), key, sink, now)) sink.missing();
       }
     } finally {
-      this.#unlockKeys();
+      this.#stripes.unlock();
     }
   }
 
@@ -270,7 +231,7 @@ export class Store {
         this.#putAll(args, from, to, chain, now);
         return 'stored';
       } finally {
-        this.#unlockKeys();
+        this.#stripes.unlock();
       }
     }
     return 'out-of-memory';
@@ -302,16 +263,20 @@ export class Store {
     };
   }
 
-  /** What a timer of each thread does now and then: removes some keys whose time is over. */
+  /** What a timer does now and then: removes some keys whose time is over. Does not wait for locks. */
   maintain(): void {
-    if (this.#table.sweepDue) sweep(this.#table, this.#owner);
+    if (this.#table.sweepDue) sweep(this.#table);
     this.#eviction.expireSome(BUCKETS_A_TURN, this.#now());
   }
 
-  /** After the thread `dead` has ended: takes its locks over. Any other thread; how many stripes it held. */
+  /**
+   * Takes over the locks of the thread that had the id `dead`, which has ended. How many stripes it held. By a thread that has
+   * this id now and has not used the store yet; or, before another one gets it, by any thread that does not wait for locks
+   * otherwise: it might wait for one that only it can take over. This does not wait.
+   */
   recover(dead: number): number {
     const held = takeOver(this.#table, dead, this.#owner);
-    if (this.#table.sweepDue) sweep(this.#table, this.#owner);
+    if (this.#table.sweepDue) sweep(this.#table);
     return held;
   }
 
@@ -338,15 +303,6 @@ export class Store {
     }
   }
 
-  /** The number that an entry holds, undefined if it holds none. */
-  #numberOf(entry: number): number | bigint | undefined {
-    const table = this.#table;
-    const length = table.valueLengthOf(entry);
-    if (length > MAX_DECIMAL_BYTES) return undefined;
-    table.blocks.read(entry, table.keyLengthOf(entry), length, this.#text, 0);
-    return parseDecimal(this.#text, length);
-  }
-
   /** What an entry takes; 0 if the key or the value is too large. */
   #blocksFor(key: Slice, valueLength: number): number {
     const keyLength = lengthOf(key);
@@ -365,23 +321,11 @@ export class Store {
     return hash;
   }
 
-  /** Locks the stripes of every `step`-th slice, each once. */
+  /** Locks the stripes of every `step`-th slice. */
   #lockKeys(keys: readonly Slice[], from: number, to: number, step: number): void {
-    const bits = this.#locked;
-    bits.fill(0);
-    for (let i = from; i < to; i += step) {
-      const stripe = stripeOf(this.#hash(keys[i] ?? NO_KEY));
-      bits[stripe >>> 5] = (bits[stripe >>> 5] ?? 0) | (1 << (stripe & 31));
-    }
-    for (let stripe = 0; stripe < STRIPES; stripe++) if (this.#isLocked(stripe)) this.#table.lock(stripe);
-  }
-
-  #unlockKeys(): void {
-    for (let stripe = 0; stripe < STRIPES; stripe++) if (this.#isLocked(stripe)) this.#table.unlock(stripe);
-  }
-
-  #isLocked(stripe: number): boolean {
-    return (((this.#locked[stripe >>> 5] ?? 0) >>> (stripe & 31)) & 1) !== 0;
+    this.#stripes.clear();
+    for (let i = from; i < to; i += step) this.#stripes.add(stripeOf(this.#hash(keys[i] ?? NO_KEY)));
+    this.#stripes.lock();
   }
 
   #sum(counter: number): number {

@@ -53,6 +53,10 @@ export class Table {
     acquire(this.mutexOf(stripe), this.#owner);
   }
 
+  tryLock(stripe: number): boolean {
+    return this.mutexOf(stripe).tryLock(this.#owner);
+  }
+
   unlock(stripe: number): void {
     // Something threw in the middle of a change: what it left is no value.
     if (this.#words[stripeAt(stripe) + STRIPE.underWay] !== 0) this.dropUnderWay(stripe);
@@ -92,6 +96,11 @@ export class Table {
 
   valueLengthOf(entry: number): number {
     return this.#words[this.blocks.wordOf(entry) + ENTRY.value] ?? 0;
+  }
+
+  /** How many blocks an entry has; 0 for none. */
+  blocksOf(entry: number): number {
+    return entry === 0 ? 0 : (this.#words[this.blocks.wordOf(entry) + ENTRY.blocks] ?? 0);
   }
 
   /** When an entry's time is over; 0: never. */
@@ -182,14 +191,13 @@ export class Table {
 
   /** Makes room for a value of so many bytes, of which it keeps those that it has. False if there is no memory. */
   grow(entry: number, valueLength: number): boolean {
-    const at = this.blocks.wordOf(entry);
-    const has = this.#words[at + ENTRY.blocks] ?? 0;
+    const has = this.blocksOf(entry);
     const needed = blocksFor(this.keyLengthOf(entry) + valueLength);
     if (needed <= has) return true;
     const chain = this.blocks.take(needed - has);
     if (chain === 0) return false;
     this.blocks.link(entry, chain);
-    this.#words[at + ENTRY.blocks] = needed;
+    this.#words[this.blocks.wordOf(entry) + ENTRY.blocks] = needed;
     return true;
   }
 
