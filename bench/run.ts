@@ -6,6 +6,7 @@ import { UsageError } from './options.ts';
 import { watchOthers } from './others.ts';
 import { posts } from './posts.ts';
 import { endAll, endAllOnSignals } from './process.ts';
+import { resp } from './resp.ts';
 import { rules } from './rules.ts';
 import type { Scenario } from './scenario.ts';
 import { spares } from './spares.ts';
@@ -21,6 +22,7 @@ const scenarios: readonly Scenario[] = [
   posts,
   timeouts,
   rules,
+  resp,
   syscalls,
   idleMemory,
 ];
