@@ -62,6 +62,7 @@ describe('the examples', () => {
       'joined-main.mjs',
       'frames-main.mjs',
       'watch-main.mjs',
+      'hits-main.mjs',
     ]);
   });
 
