@@ -35,6 +35,8 @@ export type ErrorCode =
   | 'ERR_WAKEONE_NOT_OWNER'
   | 'ERR_WAKEONE_ENDED'
   | 'ERR_WAKEONE_OUTPUT_PENDING'
+  | 'ERR_WAKEONE_MESSAGE_TOO_LONG'
+  | 'ERR_WAKEONE_BAD_FRAME'
   | 'ERR_WAKEONE_NO_WORKER'
   | 'ERR_WAKEONE_TICKET'
   | 'ERR_WAKEONE_ATTACH_LIMIT'
@@ -128,6 +130,14 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   ERR_WAKEONE_OUTPUT_PENDING: row(
     'Error',
     (what) => `${what} is not possible while output is still unsent; wait for 'drain'`,
+  ),
+  ERR_WAKEONE_MESSAGE_TOO_LONG: row(
+    'RangeError',
+    (what, most) => `${what} of more than ${most} bytes has arrived (argument maxBytes, option maxInput)`,
+  ),
+  ERR_WAKEONE_BAD_FRAME: row(
+    'RangeError',
+    (length, itself) => `A frame's length must count its own ${itself} bytes; it is ${length}`,
   ),
   ERR_WAKEONE_NO_WORKER: row('Error', (what) => `${what} must be called in a worker of a pool`),
   ERR_WAKEONE_TICKET: row('Error', (why) => `The ticket cannot be used: ${why}`),

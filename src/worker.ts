@@ -1,10 +1,11 @@
 /** wakeone/worker: what handler modules use. */
+import { type PoolStats, snapshot } from './observe/snapshot.ts';
 import { checkTimeout } from './options.ts';
 import { runBlocking } from './sources/blocking.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
-import { currentPresence, currentWorker } from './sources/runtime.ts';
+import { currentPresence, currentWorker, sendWritten } from './sources/runtime.ts';
 import { sharedBytes } from './sources/shared.ts';
 import { openTimer, type Timer, timerById, type TimerId, type TimerOptions } from './sources/timer.ts';
 import {
@@ -15,6 +16,7 @@ import {
   type UserEventId,
 } from './sources/user-event.ts';
 
+export type { PoolStats, WorkerStats } from './observe/snapshot.ts';
 export type { SocketAddress } from './native/index.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
@@ -117,6 +119,11 @@ export function shared(name: string, byteLength?: number): Uint8Array<SharedArra
   return sharedBytes(currentWorker('shared()').context.memory, name, byteLength);
 }
 
+/** As `pool.stats()`. Workers. @throws ERR_WAKEONE_NO_WORKER */
+export function stats(): PoolStats {
+  return snapshot(currentWorker('stats()').context.memory);
+}
+
 /** Number of the worker that this code runs in, from 0. @throws ERR_WAKEONE_NO_WORKER */
 export function workerId(): number {
   return currentWorker('workerId()').context.worker;
@@ -138,11 +145,12 @@ export function closePool(options: { readonly timeoutMs?: number } = {}): void {
  *
  * Workers; may be nested. In any other thread, and in `init` and `dispose`, it just calls the function. The handler's
  * registration stays with it: nothing else of that registration runs meanwhile. Blocking that is not declared is found by
- * the pool too, a few milliseconds later.
+ * the pool too, a few milliseconds later. What the handler has written so far is sent first.
  * @throws ERR_WAKEONE_INVALID_ARGUMENT if `task` is not a function, or (after it was called) has returned a promise
  * @example
  * const archive = blocking(() => execFileSync('tar', ['c', folder]));
  */
 export function blocking<T>(task: () => T): T {
+  sendWritten();
   return runBlocking(currentPresence(), task);
 }

@@ -217,6 +217,8 @@ const ways: Record<ErrorCode, () => unknown> = {
   ERR_WAKEONE_NOT_OWNER: () => misuse('notOwner', 'handlerError'),
   ERR_WAKEONE_ENDED: () => misuse('ended', 'handlerError'),
   ERR_WAKEONE_OUTPUT_PENDING: () => misuse('outputPending', 'handlerError'),
+  ERR_WAKEONE_MESSAGE_TOO_LONG: () => misuse('tooLong', 'handlerError'),
+  ERR_WAKEONE_BAD_FRAME: () => misuse('badFrame', 'handlerError'),
   ERR_WAKEONE_NO_WORKER: () => workerId(),
   // A ticket for another thread than this one.
   ERR_WAKEONE_TICKET: () => withWorkers(1, ([worker]) => attach(pool.attach(worker as Worker))),

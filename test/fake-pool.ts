@@ -146,6 +146,7 @@ export function contextOf(
     })),
     input: makeScratch(native),
     output: makeScratch(native),
+    gathering: undefined,
     dataAddress: native.adopt(memory.buffers.data),
     dataBuffer: Buffer.from(memory.buffers.data),
     report: (error, name) => {

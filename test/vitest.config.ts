@@ -21,6 +21,8 @@ const pure: TestProjectInlineConfiguration = {
   test: {
     ...shared,
     name: 'pure',
+    // Nothing waits for anything here: what takes longer is a machine that does other things too.
+    testTimeout: Math.max(shared.testTimeout, 120_000),
     include: PURE,
     maxWorkers: availableParallelism(),
     sequence: { groupOrder: 0 },

@@ -1,26 +1,35 @@
-/** The demo: a TCP echo server on N threads, and a TCP proxy if asked for. */
+/** The demo: a TCP echo and a cache for clients of Redis on N threads, and a TCP proxy if asked for. */
 import { lookup } from 'node:dns/promises';
+import { MAX_COMMAND_BYTES } from '../../workers/resp/parser.ts';
+import { createResp } from '../../workers/resp/setup.ts';
 import { createPool, type Pool } from '../index.ts';
-import { type DemoOptions, parseOptions, type Upstream, USAGE } from './options.ts';
+import { type DemoOptions, parseOptions, RESP_PORT, type Upstream, USAGE } from './options.ts';
 
 type Place = { readonly host: string; readonly port: number };
+type Places = { readonly echo: Place; readonly resp: Place; readonly proxy: Place | undefined };
 
 const DRAIN_MS = 4000;
+/** A command that is not whole waits in the input, and what comes behind it. */
+const MAX_INPUT: number = MAX_COMMAND_BYTES + 2 ** 20;
+const RESP_UPKEEP_MS = 100;
 
 async function main(options: DemoOptions): Promise<void> {
   const { threads, concurrency } = options;
   const upstream = await addressOf(options.upstream);
   const pool = await createPool({
     handlers: new URL('../../workers/demo.js', import.meta.url),
-    workerData: { upstream },
+    workerData: { upstream, resp: createResp(options.respMemory, options.unsafeCommands) },
+    maxInput: MAX_INPUT,
     ...(threads === undefined ? {} : { minThreads: threads }),
     ...(concurrency === undefined ? {} : { concurrency }),
   });
   const echo = await listen(pool, options, 'echo', options.echo);
+  const resp = await listenResp(pool, options);
   const proxy = options.proxy === undefined ? undefined : await listen(pool, options, 'proxy', options.proxy);
   // Before the ready line: who has read it may send a signal at once.
   endOnSignals(pool);
-  announce(options, pool, echo, proxy);
+  if (options.unsafeCommands) process.on('SIGUSR2', () => process.exit(0));
+  announce(options, pool, { echo, resp, proxy });
   if (options.statsIntervalMs > 0) {
     setInterval(() => {
       console.log(options.json ? JSON.stringify({ stats: pool.stats() }) : summary(pool));
@@ -35,12 +44,21 @@ async function addressOf(upstream: Upstream | undefined): Promise<Upstream | und
   return { host: address, port: upstream.port };
 }
 
+/** The cache, and the timer that removes what is over in it. */
+async function listenResp(pool: Pool, options: DemoOptions): Promise<Place> {
+  pool.timer({ handler: 'respUpkeep', everyMs: RESP_UPKEEP_MS });
+  if (options.resp !== undefined) return listen(pool, options, 'resp', options.resp);
+  return listen(pool, options, 'resp', RESP_PORT, 0);
+}
+
 async function listen(
   pool: Pool,
-  { host, maxConnections }: DemoOptions,
-  handler: 'echo' | 'proxy',
+  options: DemoOptions,
+  handler: keyof Places,
   port: number,
+  otherwise?: number,
 ): Promise<Place> {
+  const { host, maxConnections } = options;
   try {
     const server = await pool.listen({
       port,
@@ -53,26 +71,29 @@ async function listen(
     const address = server.address();
     return address.family === 'unix' ? { host, port } : { host: address.address, port: address.port };
   } catch (error) {
-    await pool.destroy();
     const inUse = (error as { code?: unknown }).code === 'EADDRINUSE';
+    if (inUse && otherwise !== undefined) return listen(pool, options, handler, otherwise);
+    await pool.destroy();
     throw inUse ? new Error(`${host}:${port} is in use (EADDRINUSE); try --${handler} PORT`) : error;
   }
 }
 
-function announce(options: DemoOptions, pool: Pool, echo: Place, proxy: Place | undefined): void {
+function announce(options: DemoOptions, pool: Pool, { echo, resp, proxy }: Places): void {
   const threads = pool.stats().workers.filter(({ state }) => state !== 'absent').length;
   const { pid } = process;
   if (options.json) {
-    console.log(JSON.stringify({ ready: true, pid, threads, echo, proxy }));
+    console.log(JSON.stringify({ ready: true, pid, threads, echo, resp, proxy }));
     return;
   }
   const { host, port } = echo;
   console.log(`wakeone: a TCP echo on ${host}:${port}, served by ${threads} worker threads (process ${pid})`);
+  console.log(`wakeone: a cache that speaks the protocol of Redis on ${resp.host}:${resp.port}`);
   if (proxy !== undefined && options.upstream !== undefined)
     console.log(
       `wakeone: a TCP proxy on ${proxy.host}:${proxy.port}, to ${options.upstream.host}:${options.upstream.port}`,
     );
   console.log(`try:     nc ${host} ${port}          (type a line; Ctrl-C here drains and stops)`);
+  console.log(`         redis-cli -h ${resp.host} -p ${resp.port} set a 1`);
 }
 
 function summary(pool: Pool): string {

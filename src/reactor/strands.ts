@@ -161,14 +161,28 @@ export class Strands {
 
   /** Sets or lifts the deadline of a slot, which may have had no times so far. Its owner. */
   setDeadline(index: number, afterMs: number | undefined): void {
-    const { records, timeouts } = this.#memory;
-    if ((records.config(index) & Trait.TIMED) === 0) {
-      if (afterMs === undefined) return;
-      timeouts.begin(index, NO_LIMITS);
-      records.setTimed(index);
-    }
-    timeouts.setDeadline(index, afterMs);
+    if (!this.#hasTimes(index, afterMs !== undefined)) return;
+    this.#memory.timeouts.setDeadline(index, afterMs);
     this.schedule(index);
+  }
+
+  /** Sets or lifts the idle timeout of a slot, as above. */
+  setIdle(index: number, idleMs: number | undefined): void {
+    if (!this.#hasTimes(index, idleMs !== undefined)) return;
+    const { records, timeouts } = this.#memory;
+    if (idleMs !== undefined) timeouts.setIdle(index, idleMs);
+    records.setIdle(index, idleMs !== undefined);
+    this.schedule(index);
+  }
+
+  /** Whether a slot has times; it is given some if it is to have them. */
+  #hasTimes(index: number, wanted: boolean): boolean {
+    const { records, timeouts } = this.#memory;
+    if ((records.config(index) & Trait.TIMED) !== 0) return true;
+    if (!wanted) return false;
+    timeouts.begin(index, NO_LIMITS);
+    records.setTimed(index);
+    return true;
   }
 
   /** ACTIVE -> CLOSING: no handler but `close` runs after this. */

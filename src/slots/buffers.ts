@@ -70,6 +70,34 @@ export class Buffers {
     return block;
   }
 
+  /** As consume(), but a block without data stays its owner's: what was in it is there until it is used or given back. */
+  advance(block: number, count: number): void {
+    const at = wordOf(block);
+    const dropped = Math.min(count, this.#words[at + LENGTH] ?? 0);
+    this.#words[at + START] = (this.#words[at + START] ?? 0) + dropped;
+    this.#words[at + LENGTH] = (this.#words[at + LENGTH] ?? 0) - dropped;
+  }
+
+  /** Puts bytes in front of the block's data, if there is room where earlier ones were dropped. Owner of the block. */
+  retreat(block: number, bytes: Uint8Array): boolean {
+    const at = wordOf(block);
+    const start = (this.#words[at + START] ?? 0) - bytes.length;
+    if (start < 0) return false;
+    this.#bytes.set(bytes, byteOf(block) + HEADER_BYTES + start);
+    this.#words[at + START] = start;
+    this.#words[at + LENGTH] = this.lengthOf(block) + bytes.length;
+    return true;
+  }
+
+  /** A new block of `front` and the data of `block`, which stays as it is; undefined if memory is exhausted. */
+  join(front: Uint8Array, block: number): number | undefined {
+    const joined = this.append(0, front);
+    if (joined === undefined || block === 0) return joined;
+    const whole = this.append(joined, this.dataOf(block));
+    if (whole === undefined) this.release(joined);
+    return whole;
+  }
+
   /** Appends `data` to a block (0: a new one); returns the block that holds it all, undefined if memory is exhausted (then the old block is as it was). */
   append(block: number, data: Uint8Array): number | undefined {
     if (data.length === 0) return block;

@@ -163,6 +163,13 @@ export class SlotRecords {
     this.#port.or(this.#layout.slot(index) + SlotWord.CONFIG, Trait.TIMED);
   }
 
+  /** Says whether a slot that has times has an idle timeout. The owner. */
+  setIdle(index: number, idle: boolean): void {
+    const at = this.#layout.slot(index) + SlotWord.CONFIG;
+    if (idle) this.#port.or(at, Trait.IDLE);
+    else this.#port.and(at, ~Trait.IDLE);
+  }
+
   /** The number is another file's by now, or nobody's: the end must not close it. The owner. */
   disown(index: number): void {
     this.#port.and(this.#layout.slot(index) + SlotWord.CONFIG, ~(Trait.OWN | Trait.STREAM));

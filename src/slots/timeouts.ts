@@ -159,6 +159,15 @@ export class Timeouts {
     this.#words[this.#layout.timesOf(index) + TimeWord.DUE] = due;
   }
 
+  /** Begins an idle time of so long, now. Owner of a slot that has times; it then says so in the traits, and marks the slot. */
+  setIdle(index: number, idleMs: number): void {
+    const at = this.#layout.timesOf(index);
+    // The activity before the length: who sees the new length and judges by the old activity has judged one that is past.
+    this.#words[this.#layout.slot(index) + SlotWord.ACTIVITY] = stampAt(this.clock.now());
+    this.#words[at + TimeWord.JUDGED] = NO_STAMP;
+    this.#words[at + TimeWord.IDLE_MS] = idleMs;
+  }
+
   /** Keeps read and write timeouts up to what a turn has done. True if one has begun: then the slot must be marked. Owner. */
   pace(index: number, progress: Progress): boolean {
     const at = this.#layout.timesOf(index);

@@ -15,7 +15,8 @@ import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { type Budget, budgetOf } from './budget.ts';
 import { Connection } from './connection.ts';
-import { ConnectionTurn, Mark } from './connection-turn.ts';
+import { Mark } from './connection-output.ts';
+import { ConnectionTurn } from './connection-turn.ts';
 import { progressOf } from './connecting.ts';
 import { enterTurn, isPromise, leaveTurn, READ_BYTES, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
@@ -151,6 +152,7 @@ export class ConnectionSource implements Source {
 
   /** Ends the use: what it has led to, as at the end of a turn. */
   conclude(turn: Turn): void {
+    turn.sendGathered();
     if (!turn.has(Phase.CONNECTING) || !this.#healthy(turn)) {
       this.#conclude(turn);
       return;
@@ -202,6 +204,7 @@ export class ConnectionSource implements Source {
         return;
       }
     }
+    turn.sendGathered();
     if (this.#owesData(turn)) {
       // Its messages come first.
       this.#conclude(turn);
@@ -285,6 +288,7 @@ export class ConnectionSource implements Source {
 
   /** Ends the turn: what it has led to, else what the slot waits for now. */
   #conclude(turn: Turn): void {
+    turn.sendGathered();
     turn.keepInput();
     if (this.#healthy(turn) && (turn.bits & Ready.ERR) !== 0) turn.takeError();
     if (turn.failure !== undefined) {
@@ -392,6 +396,7 @@ export class ConnectionSource implements Source {
   #fail(turn: Turn): void {
     const failure = turn.failure;
     if (failure === undefined) return;
+    turn.sendGathered();
     turn.failure = undefined;
     turn.closing = { type: 'error', error: failure.error };
     const handlers = this.#handlersOf(turn);
@@ -404,6 +409,7 @@ export class ConnectionSource implements Source {
   }
 
   #close(turn: Turn, reason: CloseReason): void {
+    turn.sendGathered();
     if (turn.failure?.thrown === true)
       this.#context.report(turn.failure.error, this.#nameOf(turn), turn.index);
     turn.failure = undefined;
@@ -436,6 +442,7 @@ export class ConnectionSource implements Source {
   #invoke(turn: Turn, method: Method, argument?: Error | CloseReason | number | string): boolean {
     turn.handle ??= new Connection(turn);
     if (method !== 'timeout') turn.marks |= Mark.ACTIVE;
+    turn.gathers = !turn.ended;
     let result: unknown;
     let isAsync: boolean;
     try {
@@ -459,6 +466,8 @@ export class ConnectionSource implements Source {
 
   #suspend(turn: Turn, method: Method, result: unknown): void {
     const { pending, loop } = this.#context;
+    turn.gathers = false;
+    turn.sendGathered();
     turn.keepInput();
     const held: Held = {
       fd: turn.index,

@@ -1,67 +1,27 @@
 /**
- * One turn of a connection: its state out of the slot while this worker owns it. Reads, writes, buffers; no handlers.
+ * One turn of a connection: its state out of the slot while this worker owns it. Reads and their buffers here, writes in
+ * connection-output.ts; no handlers.
  *
  * Unread input is in one of two places: `fresh`, a range of the worker's read area, which the next read overwrites; or
- * a block of the shared buffers, where it goes when it must outlive the handler. Output that the kernel did not take is
- * in a block. Bits are this turn's readiness: IN is cleared when the input is exhausted, OUT when a write came short.
+ * a block of the shared buffers, where it goes when it must outlive the handler. Either way what a handler has been given
+ * a view of stays where it is until the handler is done: a block that is used up is given back after that. Bits are this
+ * turn's readiness: IN is cleared when the input is exhausted, OUT when a write came short.
  */
-import { SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import { Config } from '../slots/layout.ts';
 import { Phase, Trait } from '../slots/record.ts';
 import { Ready, readyOf } from '../slots/word.ts';
-import { READ_BYTES, type WorkerContext } from './context.ts';
-import type { CloseReason } from './reason.ts';
+import { ConnectionOutput, Mark } from './connection-output.ts';
+import { READ_BYTES } from './context.ts';
 
 /** Anything that says that more than a drained socket may be behind a short read: see DESIGN on exhausted reads. */
 const MORE_THAN_DATA = Ready.PRI | Ready.RDHUP | Ready.HUP | Ready.ERR;
 
-/** What a turn has done, for its timeouts. */
-export const Mark = {
-  /** Somebody was heard of: the idle timeout is pushed ahead. */
-  ACTIVE: 1,
-  /** The handler has taken input; the kernel has taken output. */
-  CONSUMED: 2,
-  SENT: 4,
-  /** The slot's times are to be looked at. */
-  TIMES: 8,
-} as const;
-
-export class ConnectionTurn {
-  readonly context: WorkerContext;
-  index = 0;
-  generation = 0;
-  config = 0;
-  bits = 0;
-  phase = 0;
-  /** Of Mark. */
-  marks = 0;
-  /** What this turn has read, in bytes, and how often `data` was called in it. */
-  received = 0;
-  messages = 0;
-  /** Unread input when `data` was last called: if less of it is left, `data` has taken something and may take more. */
-  offered = 0;
-  /** What ends the connection after the handler, if anything. */
-  closing: CloseReason | undefined;
-  /** What went wrong: a failed system call, or what a handler threw. */
-  failure: { readonly error: Error; readonly thrown: boolean } | undefined;
-  /** Used by the handler of another connection of its group. */
-  peer = false;
-  /** The group that it joins when its turn is over. */
-  joining: number = NO_GROUP;
-  /** The slot is CLOSING: nothing may be sent any more. */
-  ended = false;
+export class ConnectionTurn extends ConnectionOutput {
   #block = 0;
   #freshStart = 0;
   #freshEnd = 0;
-  #output = 0;
-  /** The last view of the read area that began at its start. */
-  #view: Buffer | undefined;
-
-  constructor(context: WorkerContext) {
-    this.context = context;
-  }
 
   /** Takes the state of a slot that this worker has just claimed or registered. */
   begin(index: number, claimed: number): void {
@@ -82,7 +42,7 @@ export class ConnectionTurn {
     this.peer = false;
     this.joining = NO_GROUP;
     this.#block = records.input(index);
-    this.#output = records.output(index);
+    this.beginOutput(records.output(index));
     this.#freshStart = 0;
     this.#freshEnd = 0;
   }
@@ -106,19 +66,6 @@ export class ConnectionTurn {
     this.context.memory.records.setInput(this.index, block);
   }
 
-  #lendOutput(): number {
-    return this.context.memory.records.takeOutput(this.index);
-  }
-
-  #setOutput(block: number): void {
-    this.#output = block;
-    this.context.memory.records.setOutput(this.index, block);
-  }
-
-  has(phase: number): boolean {
-    return (this.phase & phase) !== 0;
-  }
-
   /** Tells other threads whether this connection is paused: their `enable()` ends that. */
   hold(held: boolean): void {
     this.context.memory.records.hold(this.index, this.generation, held);
@@ -135,14 +82,6 @@ export class ConnectionTurn {
     return (this.phase & (Phase.ABOVE_MARK | Phase.FED)) !== Phase.ABOVE_MARK;
   }
 
-  get hasOutput(): boolean {
-    return this.#output !== 0;
-  }
-
-  get outputLength(): number {
-    return this.context.memory.data.lengthOf(this.#output);
-  }
-
   get inputLength(): number {
     return this.#block === 0
       ? this.#freshEnd - this.#freshStart
@@ -153,10 +92,10 @@ export class ConnectionTurn {
   get input(): Buffer {
     if (this.#block === 0) {
       // The same view again where it fits: most requests are of a few sizes, and making a Buffer costs 50 ns.
-      const view = this.#view;
+      const view = this.view;
       if (this.#freshStart === 0 && view !== undefined && view.length === this.#freshEnd) return view;
       const made = this.context.input.buffer.subarray(this.#freshStart, this.#freshEnd);
-      if (this.#freshStart === 0) this.#view = made;
+      if (this.#freshStart === 0) this.view = made;
       return made;
     }
     const { data } = this.context.memory;
@@ -168,7 +107,38 @@ export class ConnectionTurn {
   consume(count: number): void {
     if (count > 0) this.marks |= Mark.CONSUMED;
     if (this.#block === 0) this.#freshStart += Math.min(count, this.#freshEnd - this.#freshStart);
-    else this.#setInput(this.context.memory.data.consume(this.#lendInput(), count));
+    else this.context.memory.data.advance(this.#block, count);
+  }
+
+  /** Puts bytes back in front of the unread input. */
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    const { data } = this.context.memory;
+    if (this.#block === 0 && bytes.length <= this.#freshStart) {
+      this.#freshStart -= bytes.length;
+      this.context.input.buffer.set(bytes, this.#freshStart);
+    } else if (this.#block === 0 || !data.retreat(this.#block, bytes)) {
+      this.#prepend(bytes);
+    }
+    // As if it had not been taken: a handler that always puts it back has taken nothing.
+    if (this.inputLength >= this.offered) this.marks &= ~Mark.CONSUMED;
+  }
+
+  #prepend(bytes: Uint8Array): void {
+    // It may be a view of what is about to move.
+    const front = bytes.slice();
+    this.keepInput();
+    const { memory } = this.context;
+    const rest = this.#block;
+    const total = front.length + memory.data.lengthOf(rest);
+    const whole = total <= memory.config(Config.MAX_INPUT) ? memory.data.join(front, rest) : undefined;
+    if (whole === undefined) {
+      this.closing ??= { type: 'input-overflow' };
+      return;
+    }
+    const before = this.#lendInput();
+    this.#setInput(whole);
+    memory.data.release(before);
   }
 
   /**
@@ -210,8 +180,12 @@ export class ConnectionTurn {
 
   /** Moves fresh input into the shared buffers: the read area is about to be used again. */
   keepInput(): void {
-    if (this.#freshEnd === this.#freshStart) return;
     const { input, memory } = this.context;
+    if (this.#block !== 0 && memory.data.lengthOf(this.#block) === 0) {
+      memory.data.release(this.#lendInput());
+      this.#block = 0;
+    }
+    if (this.#freshEnd === this.#freshStart) return;
     const rest = input.buffer.subarray(this.#freshStart, this.#freshEnd);
     this.#freshStart = 0;
     this.#freshEnd = 0;
@@ -221,31 +195,6 @@ export class ConnectionTurn {
     const block = fits ? memory.data.append(this.#lendInput(), rest) : undefined;
     if (block === undefined) this.closing ??= { type: 'input-overflow' };
     this.#setInput(block ?? before);
-  }
-
-  /** Sends, or keeps what the kernel does not take. False at or above the high-water mark. */
-  write(chunk: Uint8Array | string): boolean {
-    if (this.closing !== undefined || this.failure !== undefined) return false;
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-    if (bytes.length === 0) return !this.has(Phase.ABOVE_MARK);
-    if (this.has(Phase.DRAINING)) this.phase |= Phase.STIRRED;
-    const sends = this.#output === 0 && !this.has(Phase.CONNECTING);
-    const sent = sends ? this.#send(bytes) : 0;
-    if (sent < bytes.length && this.failure === undefined) this.#keepOutput(bytes.subarray(sent));
-    return !this.has(Phase.ABOVE_MARK) && this.closing === undefined && this.failure === undefined;
-  }
-
-  /** Sends what was kept. */
-  flush(): void {
-    const { data } = this.context.memory;
-    while (this.#output !== 0) {
-      const length = data.lengthOf(this.#output);
-      const sent = this.#sendFrom(this.context.dataAddress + data.offsetOf(this.#output), length);
-      if (this.failure !== undefined) return;
-      if (sent > 0) this.marks |= Mark.ACTIVE | Mark.SENT;
-      if (sent > 0) this.#setOutput(data.consume(this.#lendOutput(), sent));
-      if (sent < length) return;
-    }
   }
 
   /** Keeps the timeouts up to what the turn has done so far. */
@@ -270,9 +219,10 @@ export class ConnectionTurn {
     this.config = this.context.memory.records.config(this.index);
   }
 
-  fail(syscall: string, errno: number): void {
-    this.failure ??= { error: new SystemError(syscall, errno, this.index), thrown: false };
-    this.bits = 0;
+  /** Sets or lifts the idle timeout. */
+  setIdle(idleMs: number | undefined): void {
+    this.context.strands.setIdle(this.index, idleMs);
+    this.config = this.context.memory.records.config(this.index);
   }
 
   /** Takes the socket's pending error, if there is one. */
@@ -282,68 +232,5 @@ export class ConnectionTurn {
     if (errno > 0) this.fail('read', -errno);
     // What has no pending error to take is a pipe whose reader is gone: it would be reported again at each re-arm.
     else if (errno === Errno.ENOTSOCK) this.fail('write', Errno.EPIPE);
-  }
-
-  #keepOutput(rest: Uint8Array): void {
-    const { memory } = this.context;
-    const total = this.outputLength + rest.length;
-    const fits = total <= memory.config(Config.MAX_OUTPUT);
-    const before = this.#output;
-    const block = fits ? memory.data.append(this.#lendOutput(), rest) : undefined;
-    this.#setOutput(block ?? before);
-    if (block === undefined) {
-      this.closing ??= { type: 'output-overflow' };
-      return;
-    }
-    if (total < memory.config(Config.HIGH_WATER_MARK)) return;
-    if (!this.has(Phase.ABOVE_MARK))
-      this.phase = this.peer ? this.phase | Phase.FED : this.phase & ~Phase.FED;
-    this.phase |= Phase.ABOVE_MARK;
-  }
-
-  #send(bytes: Uint8Array): number {
-    const { input, memory, dataAddress, output } = this.context;
-    // The input as it came, as an echo sends it: its place is known. (`buffer` is a call into the runtime, 40 ns.)
-    if (bytes === this.#view) return this.#sendFrom(input.region.address, bytes.length);
-    const { buffer } = bytes;
-    if (buffer === input.shared) {
-      return this.#sendFrom(
-        input.region.address + bytes.byteOffset - input.region.bytes.byteOffset,
-        bytes.length,
-      );
-    }
-    if (buffer === memory.buffers.data) return this.#sendFrom(dataAddress + bytes.byteOffset, bytes.length);
-    let done = 0;
-    while (done < bytes.length) {
-      const piece = Math.min(READ_BYTES, bytes.length - done);
-      output.region.bytes.set(piece === bytes.length ? bytes : bytes.subarray(done, done + piece));
-      const sent = this.#sendFrom(output.region.address, piece);
-      done += sent;
-      if (sent < piece) break;
-    }
-    return done;
-  }
-
-  /** One write (more after EINTR). Returns the bytes that the kernel took; a short count means that OUT will be reported. */
-  #sendFrom(address: number, length: number): number {
-    const { native } = this.context;
-    const streams = (this.config & Trait.STREAM) !== 0;
-    for (;;) {
-      const sent = streams
-        ? native.send(this.index, address, length)
-        : native.write(this.index, address, length);
-      if (sent >= 0) {
-        if (sent < length) this.bits &= ~Ready.OUT;
-        return sent;
-      }
-      if (sent === Errno.EAGAIN) {
-        this.bits &= ~Ready.OUT;
-        return 0;
-      }
-      if (sent !== Errno.EINTR) {
-        this.fail('write', sent);
-        return 0;
-      }
-    }
   }
 }

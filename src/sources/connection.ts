@@ -5,7 +5,7 @@ import { NO_GROUP } from '../slots/groups.ts';
 import { Phase } from '../slots/record.ts';
 import { checkNotSticky } from './affinity.ts';
 import { checkDetail, checkInteger } from './arguments.ts';
-import type { ConnectionTurn } from './connection-turn.ts';
+import { ConnectionInput } from './connection-input.ts';
 import { Group, groupById, type GroupId, openGroup } from './group.ts';
 import type { CloseReason } from './reason.ts';
 import { checkDelay } from './limits.ts';
@@ -19,37 +19,19 @@ const MAX_KEEP_IDLE = 32_767;
  * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep `connection.id` to
  * name the connection later.
  */
-export class Connection {
-  /** The descriptor's number. */
-  readonly fd: number;
-  #turn: ConnectionTurn | undefined;
+export class Connection extends ConnectionInput {
   #controller: AbortController | undefined;
-
-  /** Made by the reactor. */
-  constructor(turn: ConnectionTurn) {
-    this.fd = turn.index;
-    this.#turn = turn;
-  }
 
   /** The registration: `modify`, `disable`, `enable`, `teardown`, and the `id` that names it in other threads. */
   get registration(): Registration {
-    const { context, index, generation } = this.#use('registration');
+    const { context, index, generation } = this.use('registration');
     return new Registration(context.memory, context.strands, index, generation);
   }
 
   /** The user's 64 bits that came with `pool.add`. */
   get cookie(): bigint {
-    const { context, index } = this.#use('cookie');
+    const { context, index } = this.use('cookie');
     return context.memory.records.cookie(index);
-  }
-
-  /**
-   * The unread input, without copying: a view that is valid until this handler returns or awaits for the first time, or
-   * until `consume()`. What is not consumed is kept and is there again, before newer input, at the next event, in
-   * whatever worker.
-   */
-  get input(): Buffer {
-    return this.#use('input').input;
   }
 
   /**
@@ -58,44 +40,24 @@ export class Connection {
    * @throws ERR_WAKEONE_AFFINITY for all others
    */
   get local(): unknown {
-    const { context, index } = this.#use('local');
+    const { context, index } = this.use('local');
     return context.locals.get(index, 'connection.local');
   }
 
   set local(value: unknown) {
-    const { context, index } = this.#use('local');
+    const { context, index } = this.use('local');
     context.locals.set(index, value, 'connection.local');
-  }
-
-  /** Bytes of unread input. */
-  get inputLength(): number {
-    return this.#use('inputLength').inputLength;
-  }
-
-  /** Takes all unread input, or its first `maxBytes`: a copy that is the caller's to keep. Empty if there is none. */
-  read(maxBytes: number = Number.POSITIVE_INFINITY): Buffer {
-    const turn = this.#use('read()');
-    const view = turn.input;
-    const count = Math.min(view.length, checkCount('maxBytes', maxBytes));
-    const copy = Buffer.allocUnsafe(count);
-    view.copy(copy, 0, 0, count);
-    turn.consume(count);
-    return copy;
-  }
-
-  /** Drops the first `bytes` of the unread input; all of it by default, or if there are fewer. */
-  consume(bytes: number = Number.POSITIVE_INFINITY): void {
-    this.#use('consume()').consume(checkCount('bytes', bytes));
   }
 
   /**
    * Sends bytes, or UTF-8 text. What the kernel does not take at once is kept and sent as soon as it does. Returns false
    * if the high-water mark is reached: `drain` is called when all is sent, and until then no input is read. The bytes
-   * may be reused when this returns.
+   * may be reused when this returns. What a handler writes leaves together, in one system call for up to 64 KiB: when its
+   * turn is over, at `flush()`, in `blocking()`, or when it awaits; after that each write is sent at once.
    * @throws ERR_WAKEONE_ENDED after `end()`; ERR_WAKEONE_INVALID_ARGUMENT
    */
   write(chunk: Uint8Array | string): boolean {
-    const turn = this.#use('write()');
+    const turn = this.use('write()');
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
       throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'chunk', 'a Uint8Array or a string', show(chunk));
     }
@@ -103,21 +65,28 @@ export class Connection {
     return turn.write(chunk);
   }
 
-  /** Bytes that wait to be sent. */
+  /** Sends what this handler has written so far, as far as the kernel takes it. For a handler that goes on for long. */
+  flush(): void {
+    this.use('flush()').sendGathered();
+  }
+
+  /** Bytes that the kernel did not take, and that wait to be sent. */
   get outputLength(): number {
-    return this.#use('outputLength').outputLength;
+    const turn = this.use('outputLength');
+    turn.sendGathered();
+    return turn.outputLength;
   }
 
   /** Sends `chunk`, if given, and ends our side (FIN) when all is sent. The peer may still send. Idempotent. */
   end(chunk?: Uint8Array | string): void {
-    const turn = this.#use('end()');
+    const turn = this.use('end()');
     if (chunk !== undefined) this.write(chunk);
     turn.phase |= Phase.ENDING;
   }
 
   /** Ends the connection after this handler, dropping what is unsent. With an `error`, the `error` handler hears of it. */
   destroy(error?: Error): void {
-    const turn = this.#use('destroy()');
+    const turn = this.use('destroy()');
     if (error === undefined) turn.closing ??= { type: 'destroyed' };
     else turn.failure ??= { error, thrown: false };
   }
@@ -129,7 +98,7 @@ export class Connection {
    * @throws ERR_WAKEONE_INVALID_ARGUMENT
    */
   teardown(detail = 0): void {
-    const turn = this.#use('teardown()');
+    const turn = this.use('teardown()');
     const reason: CloseReason = { type: 'teardown', detail: checkDetail(detail) };
     turn.closing ??= reason;
   }
@@ -139,14 +108,14 @@ export class Connection {
    * end of the peer too.
    */
   pause(): void {
-    const turn = this.#use('pause()');
+    const turn = this.use('pause()');
     turn.phase |= Phase.PAUSED;
     turn.hold(true);
   }
 
   /** Ends `pause()`. */
   resume(): void {
-    const turn = this.#use('resume()');
+    const turn = this.use('resume()');
     turn.phase &= ~Phase.PAUSED;
     turn.hold(false);
   }
@@ -158,7 +127,17 @@ export class Connection {
    * @throws ERR_WAKEONE_INVALID_ARGUMENT
    */
   deadline(afterMs: number | undefined): void {
-    this.#use('deadline()').setDeadline(afterMs === undefined ? undefined : checkDelay('afterMs', afterMs));
+    this.use('deadline()').setDeadline(afterMs === undefined ? undefined : checkDelay('afterMs', afterMs));
+  }
+
+  /**
+   * Sets the connection's idle timeout, in place of the one that it has, and begins it; undefined lifts it.
+   * @param timeoutMs milliseconds, an integer from 1 to 2^30
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT
+   */
+  idleTimeout(timeoutMs: number | undefined): void {
+    const idleMs = timeoutMs === undefined ? undefined : checkDelay('timeoutMs', timeoutMs);
+    this.use('idleTimeout()').setIdle(idleMs);
   }
 
   /**
@@ -168,7 +147,8 @@ export class Connection {
    * @throws ERR_WAKEONE_OUTPUT_PENDING while output is unsent
    */
   detach(): { readonly fd: number; readonly input: Buffer } {
-    const turn = this.#use('detach()');
+    const turn = this.use('detach()');
+    turn.sendGathered();
     if (turn.hasOutput) throw makeError('ERR_WAKEONE_OUTPUT_PENDING', 'detach()');
     const input = this.read();
     turn.closing ??= { type: 'detached' };
@@ -177,19 +157,19 @@ export class Connection {
 
   /** Our end of the connection; undefined if it is no socket or gone. */
   get localAddress(): SocketAddress | undefined {
-    const address = this.#use('localAddress').context.native.localAddress(this.fd);
+    const address = this.use('localAddress').context.native.localAddress(this.fd);
     return typeof address === 'number' ? undefined : address;
   }
 
   /** The peer's end; undefined if it is no socket or gone. */
   get remoteAddress(): SocketAddress | undefined {
-    const address = this.#use('remoteAddress').context.native.peerAddress(this.fd);
+    const address = this.use('remoteAddress').context.native.peerAddress(this.fd);
     return typeof address === 'number' ? undefined : address;
   }
 
   /** Nagle's algorithm off (the default of connections that the pool accepts) or on. Does nothing for sockets without TCP. */
   setNoDelay(on = true): this {
-    this.#use('setNoDelay()').context.native.setNoDelay(this.fd, on);
+    this.use('setNoDelay()').context.native.setNoDelay(this.fd, on);
     return this;
   }
 
@@ -198,14 +178,14 @@ export class Connection {
    * @throws ERR_WAKEONE_INVALID_ARGUMENT
    */
   setKeepAlive(idleSeconds: number): this {
-    const turn = this.#use('setKeepAlive()');
+    const turn = this.use('setKeepAlive()');
     turn.context.native.setKeepAlive(this.fd, checkInteger('idleSeconds', idleSeconds, MAX_KEEP_IDLE));
     return this;
   }
 
   /** The group that it is in, undefined if none. */
   get group(): Group | undefined {
-    const { context, index } = this.#use('group');
+    const { context, index } = this.use('group');
     const { groups } = context.memory;
     const ref = groups.refOf(index);
     const generation = ref === NO_GROUP ? undefined : groups.generationOf(ref);
@@ -219,7 +199,7 @@ export class Connection {
    * does not stop reading from that peer: pause this connection when `write()` returns false, and resume it in the peer's `drain`.
    */
   get peers(): Connection[] {
-    const { context, index } = this.#use('peers');
+    const { context, index } = this.use('peers');
     return (context.groups?.peersOf(index) ?? []) as Connection[];
   }
 
@@ -230,7 +210,7 @@ export class Connection {
    * @throws ERR_WAKEONE_IN_GROUP, ERR_WAKEONE_STALE_REGISTRATION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_INVALID_ARGUMENT
    */
   joinGroup(group?: Group | GroupId): Group {
-    const turn = this.#use('joinGroup()');
+    const turn = this.use('joinGroup()');
     const { memory, strands, registrar, groups } = turn.context;
     const joined =
       group === undefined
@@ -250,20 +230,20 @@ export class Connection {
 
   /** Leaves its group, if it is in one. At once; its handler that runs now still excludes those of the group. */
   leaveGroup(): void {
-    const turn = this.#use('leaveGroup()');
+    const turn = this.use('leaveGroup()');
     turn.context.groups?.leave(turn);
   }
 
   /** Aborted when a teardown is asked for while the async handler that was given this connection is pending. */
   get signal(): AbortSignal {
-    this.#use('signal');
+    this.use('signal');
     this.#controller ??= new AbortController();
     return this.#controller.signal;
   }
 
   /** Whether this object may still be used. */
   get usable(): boolean {
-    return this.#turn !== undefined;
+    return this.turn !== undefined;
   }
 
   /** The reactor's: sets the signal. */
@@ -274,21 +254,6 @@ export class Connection {
 
   /** The reactor's: the turn is over. */
   static revoke(connection: Connection): void {
-    connection.#turn = undefined;
+    connection.turn = undefined;
   }
-
-  #use(what: string): ConnectionTurn {
-    if (this.#turn === undefined) throw makeError('ERR_WAKEONE_NOT_OWNER', `connection.${what}`);
-    return this.#turn;
-  }
-}
-
-function checkCount(name: string, value: number): number {
-  if (
-    typeof value === 'number' &&
-    value >= 0 &&
-    (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)
-  )
-    return value;
-  throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', name, 'a non-negative integer', show(value));
 }

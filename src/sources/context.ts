@@ -36,6 +36,9 @@ export type GroupTurns = {
   peersOf(member: number): readonly object[];
 };
 
+/** A turn whose writes are gathered in the write area. */
+export type Gathering = { sendGathered(): void };
+
 export type WorkerContext = {
   readonly worker: number;
   readonly memory: PoolMemory;
@@ -55,6 +58,8 @@ export type WorkerContext = {
   /** Where reads go, and writes of memory that has no native address come from. */
   readonly input: Scratch;
   readonly output: Scratch;
+  /** Whose writes are gathered in `output`. */
+  gathering: Gathering | undefined;
   /** Address of the shared buffers. */
   readonly dataAddress: number;
   readonly dataBuffer: Buffer;
@@ -69,6 +74,11 @@ export function makeScratch(native: Native): Scratch {
     buffer: Buffer.from(region.bytes.buffer, region.bytes.byteOffset, region.bytes.byteLength),
     shared: region.bytes.buffer,
   };
+}
+
+/** Frees the write area: what is gathered there leaves. */
+export function claimWriteArea(context: WorkerContext): void {
+  context.gathering?.sendGathered();
 }
 
 /** Marks the slot as running here; counts a violation of G1 if another handler of it runs. */

@@ -4,7 +4,7 @@ import { Errno } from '../native/index.ts';
 import type { TimeoutKind } from '../slots/timeouts.ts';
 import { Ready } from '../slots/word.ts';
 import { checkDetail } from './arguments.ts';
-import { READ_BYTES, type WorkerContext } from './context.ts';
+import { claimWriteArea, READ_BYTES, type WorkerContext } from './context.ts';
 import { checkDelay } from './limits.ts';
 import type { CloseReason } from './reason.ts';
 import { Registration } from './registration.ts';
@@ -170,6 +170,7 @@ export class FdEvent {
     }
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     const { native, output } = delivery.context;
+    claimWriteArea(delivery.context);
     for (let done = 0; ;) {
       const piece = Math.min(READ_BYTES, bytes.length - done);
       if (piece === 0) return done;

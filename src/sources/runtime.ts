@@ -22,7 +22,7 @@ import { Config, countersOf, Owner, RetireState, WorkerPhase, WorkerWord } from 
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
 import { Connecting } from './connecting.ts';
-import { makeScratch, type WorkerContext } from './context.ts';
+import { claimWriteArea, makeScratch, type WorkerContext } from './context.ts';
 import { FdSource } from './fd-source.ts';
 import { GroupSource } from './group-source.ts';
 import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts';
@@ -50,6 +50,11 @@ let current: CurrentWorker | undefined;
 /** How this thread is present in a pool; undefined if it runs no handlers. */
 export function currentPresence(): Presence | undefined {
   return current?.presence;
+}
+
+/** Sends what the handler that runs now has written so far. */
+export function sendWritten(): void {
+  if (current !== undefined) claimWriteArea(current.context);
 }
 
 /** @throws ERR_WAKEONE_NO_WORKER outside of a pool's worker */
@@ -105,6 +110,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     entries,
     input: makeScratch(native),
     output: makeScratch(native),
+    gathering: undefined,
     dataAddress: native.adopt(memory.buffers.data),
     dataBuffer: Buffer.from(memory.buffers.data),
     report,

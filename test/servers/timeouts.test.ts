@@ -280,6 +280,38 @@ describe('a deadline', () => {
   });
 });
 
+describe('an idle timeout that handlers set', () => {
+  it('begins then, is pushed ahead, and ends the connection', async () => {
+    const { pool, journal } = await openPool('timeouts');
+    const client = await openClient(await listen(pool, 'idles'));
+    client.write('150');
+    await client.line();
+    await pass(60);
+    client.write('100');
+    const from = Number(await client.line());
+    const [close] = await journal.until('close');
+    expect(close).toMatchObject({ type: 'timeout', kind: 'idle' });
+    expect(Number(close?.['at']) - from).toBeGreaterThanOrEqual(95);
+  });
+
+  it.each([{}, { idleTimeoutMs: 60 }])('is longer than the one before, or lifts it: %o', async (options) => {
+    const { pool, journal } = await openPool('timeouts');
+    const server = await listen(pool, 'idles', options);
+    const [lifted, longer] = [await openClient(server), await openClient(server)];
+    lifted.write('none');
+    longer.write('200');
+    await lifted.line();
+    const from = Number(await longer.line());
+    const [close] = await journal.until('close');
+    expect(close).toMatchObject({ type: 'timeout', kind: 'idle' });
+    expect(Number(close?.['at']) - from).toBeGreaterThanOrEqual(195);
+    await pass(100);
+    expect(lifted.closed || lifted.ended).toBe(false);
+    lifted.write('10');
+    await journal.until('close', 2);
+  });
+});
+
 describe('a bare descriptor', () => {
   it('is told of its timeouts, and ends only if its handler says so', async () => {
     const { pool, journal } = await openPool('timeouts');

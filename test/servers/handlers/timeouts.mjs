@@ -86,6 +86,15 @@ export default defineHandlers(
       timeout: noted,
       close: closed,
     },
+    /** Sets its idle timeout when it is told to: a number, or "none". */
+    idles: {
+      data(connection) {
+        const text = connection.read().toString();
+        connection.idleTimeout(text === 'none' ? undefined : Number(text));
+        connection.write(`${now()}\n`);
+      },
+      close: closed,
+    },
     /** Sends until the client is too slow. */
     floods: {
       open: (connection) => {

@@ -1,0 +1,126 @@
+/**
+ * Ready-made handlers: a cache that speaks RESP2, the protocol of Redis, to be used by redis-cli and the usual clients. Its data
+ * is in shared memory, so any worker serves any client.
+ *
+ * A handler takes all whole commands that have arrived and writes their replies together; what is not whole stays unread.
+ */
+import {
+  type Connection,
+  defineHandlers,
+  type HandlerModule,
+  type SocketAddress,
+  workerId,
+} from '../src/worker.ts';
+import { Clients } from './resp/clients.ts';
+import type { Call } from './resp/command.ts';
+import { runCommand } from './resp/commands.ts';
+import { Parser, ProtocolError } from './resp/parser.ts';
+import { Reply } from './resp/reply.ts';
+import type { RespData } from './resp/setup.ts';
+import { Store } from './resp/store.ts';
+
+/** Replies are written as soon as they are so long: a client that does not take them is not served further. */
+const WRITE_BYTES = 32 * 1024;
+const MS_PER_SECOND = 1000;
+
+const parser = new Parser();
+/** Undefined if the pool was not given `workerData.resp`: then nobody listens. */
+let call: Call;
+
+/** Runs the commands that are whole, as long as the client takes their replies. */
+function serve(connection: Connection): void {
+  const { reply, clients } = call;
+  const { input } = connection;
+  call.connection = connection;
+  let at = 0;
+  let commands = 0;
+  let last = -1;
+  try {
+    while (at < input.length && !call.quits && parser.parse(input, at)) {
+      at = parser.end;
+      if (parser.count === 0) continue;
+      call.args = parser.args;
+      call.count = parser.count;
+      last = runCommand(call);
+      commands++;
+      if (reply.length >= WRITE_BYTES && !connection.write(reply.take())) break;
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    reply.error(`ERR ${error.message}`);
+    call.quits = true;
+  } finally {
+    connection.consume(call.quits ? input.length : at);
+    if (commands > 0) clients.heard(connection.fd, commands, last);
+    if (reply.length > 0) connection.write(reply.take());
+  }
+  if (!call.quits) return;
+  call.quits = false;
+  connection.end();
+}
+
+/** Sets the timeout that CONFIG says. */
+function applyTimeout(connection: Connection): void {
+  const seconds = call.clients.timeoutSeconds;
+  connection.idleTimeout(seconds === 0 ? undefined : seconds * MS_PER_SECOND);
+}
+
+const textOf = (address: SocketAddress | undefined): string => {
+  if (address === undefined) return '?:0';
+  if (address.family === 'unix') return `${address.path}:0`;
+  return address.family === 'IPv6'
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+};
+
+const resp: HandlerModule = defineHandlers(
+  {
+    resp: {
+      open(connection) {
+        const { fd, remoteAddress, localAddress } = connection;
+        const { generation } = connection.registration;
+        if (call.clients.enter(fd, generation, textOf(remoteAddress), textOf(localAddress)) === undefined)
+          connection.end('-ERR max number of clients reached\r\n');
+        else if (call.clients.timeoutSeconds > 0) applyTimeout(connection);
+      },
+      data: serve,
+      drain: serve,
+      trigger: applyTimeout,
+      close(connection, reason) {
+        call.clients.leave(connection.fd);
+        if (reason.type === 'worker-died') call.clients.recount();
+      },
+    },
+    /** Of a timer: removes what is over. */
+    respUpkeep() {
+      call.store.maintain();
+    },
+  },
+  {
+    dispose() {
+      call?.clients.endThread();
+    },
+    init(workerData) {
+      const { resp: data } = (workerData ?? {}) as { readonly resp?: RespData };
+      if (data === undefined) return;
+      const clients = new Clients(data.clients, workerId());
+      const { thread, dead } = clients.beginThread();
+      const store = new Store(data.store, { owner: thread });
+      // It may have died while it had a part of the store.
+      if (dead !== 0) store.recover(dead);
+      const reply = new Reply();
+      call = {
+        args: [],
+        count: 0,
+        connection: undefined as never,
+        reply,
+        store,
+        clients,
+        unsafe: data.unsafe,
+        quits: false,
+      };
+    },
+  },
+);
+
+export default resp;

@@ -1,0 +1,126 @@
+/** Replies of RESP2, collected until they are written together. */
+import type { Slice } from './slice.ts';
+import type { Sink } from './store.ts';
+
+const FIRST_BYTES = 64 * 1024;
+/** Sign, type, digits, CR LF. */
+const MOST_HEAD_BYTES = 32;
+
+const LF = 10;
+const CR = 13;
+const DOLLAR = 36;
+const STAR = 42;
+const MINUS = 45;
+const ZERO = 48;
+const COLON = 58;
+
+const OK = Buffer.from('+OK\r\n');
+const NIL = Buffer.from('$-1\r\n');
+
+/** Takes values from the store as they are. */
+export class Reply implements Sink {
+  bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  length = 0;
+
+  /** What was collected; valid until the next reply. */
+  take(): Buffer {
+    const taken = this.bytes.subarray(0, this.length);
+    this.length = 0;
+    return taken;
+  }
+
+  ok(): void {
+    this.raw(OK);
+  }
+
+  nil(): void {
+    this.raw(NIL);
+  }
+
+  missing(): void {
+    this.raw(NIL);
+  }
+
+  /** Bytes that are a reply already. */
+  raw(reply: Buffer): void {
+    this.#room(reply.length);
+    this.bytes.set(reply, this.length);
+    this.length += reply.length;
+  }
+
+  /** A word; no line ends. */
+  simple(text: string): void {
+    this.#line(`+${text}`);
+  }
+
+  /** An error; its first word is the kind. */
+  error(text: string): void {
+    this.#line(`-${text.replaceAll(/[\r\n]/g, ' ')}`);
+  }
+
+  integer(value: number | bigint): void {
+    if (typeof value === 'number') this.#head(COLON, value);
+    else this.#line(`:${value}`);
+  }
+
+  array(length: number): void {
+    this.#head(STAR, length);
+  }
+
+  text(text: string): void {
+    const length = Buffer.byteLength(text);
+    const at = this.value(length);
+    this.bytes.write(text, at);
+  }
+
+  slice({ bytes, start, end }: Slice): void {
+    const at = this.value(end - start);
+    this.bytes.set(bytes.subarray(start, end), at);
+  }
+
+  /** Makes room for a value, between its length and its end. Where it begins. */
+  value(length: number): number {
+    this.#room(length + MOST_HEAD_BYTES);
+    this.#head(DOLLAR, length);
+    const at = this.length;
+    this.bytes[at + length] = CR;
+    this.bytes[at + length + 1] = LF;
+    this.length = at + length + 2;
+    return at;
+  }
+
+  #line(line: string): void {
+    this.#room(line.length * 3 + 2);
+    this.length += this.bytes.write(line, this.length);
+    this.#end();
+  }
+
+  #end(): void {
+    this.bytes[this.length++] = CR;
+    this.bytes[this.length++] = LF;
+  }
+
+  #head(type: number, value: number): void {
+    this.#room(MOST_HEAD_BYTES);
+    const { bytes } = this;
+    bytes[this.length++] = type;
+    if (value < 0) bytes[this.length++] = MINUS;
+    let rest = Math.abs(value);
+    let digits = 1;
+    for (let limit = 10; rest >= limit; limit *= 10) digits++;
+    for (let at = this.length + digits - 1; at >= this.length; at--) {
+      const tenth = Math.floor(rest / 10);
+      bytes[at] = ZERO + rest - tenth * 10;
+      rest = tenth;
+    }
+    this.length += digits;
+    this.#end();
+  }
+
+  #room(bytes: number): void {
+    if (this.length + bytes <= this.bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(2 * Math.max(this.bytes.length, this.length + bytes));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+}
