@@ -148,6 +148,7 @@ describe('the installed package', () => {
         'registration',
         'shared',
         'startTimer',
+        'stats',
         'timer',
         'userEvent',
         'workerId',

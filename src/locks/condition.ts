@@ -1,6 +1,7 @@
 /** The condition. */
 import { Condition as ConditionWord } from '../sync/condition.ts';
 import type { AtomicsPort } from '../sync/port.ts';
+import { ALL } from '../sync/waiting.ts';
 import { notHeld } from './lock.ts';
 import { type SharedMemory, spotOf } from './memory.ts';
 import { type Mutex, mutexWordOf } from './mutex.ts';
@@ -59,6 +60,6 @@ export class Condition {
 
   /** Wakes all that wait. Any thread. */
   notifyAll(): void {
-    this.#word.notify(Number.POSITIVE_INFINITY);
+    this.#word.notify(ALL);
   }
 }

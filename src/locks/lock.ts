@@ -10,8 +10,8 @@ export abstract class Lock {
   abstract tryLock(): boolean;
 
   /**
-   * Releases the lock, and says that what it protects is in order: `ownerDied` is false from now on. Any thread that has
-   * the lock; in a thread that has locked it asynchronously, any function.
+   * Releases the lock, and says that what it protects is in order: `ownerDied` is false from now on (unless it is the side of
+   * readers). Any thread that has the lock; in a thread that has locked it asynchronously, any function.
    * @throws ERR_WAKEONE_LOCK_NOT_HELD
    */
   abstract unlock(): void;

@@ -10,7 +10,7 @@
  * B4  An arrival counts also if its thread dies then.
  */
 import type { Port } from './port.ts';
-import type { Steps } from './waiting.ts';
+import { ALL, type Steps } from './waiting.ts';
 
 const COUNT_BITS = 16;
 const COUNT_MASK = (1 << COUNT_BITS) - 1;
@@ -56,7 +56,7 @@ export class Barrier {
       const next = isLast ? ((roundOf(word) + 1) << COUNT_BITS) | 0 : word + 1;
       if (port.compareExchange(this.#at, word, next) !== word) continue;
       if (!isLast) return roundOf(word);
-      port.notify(this.#at, Number.POSITIVE_INFINITY);
+      port.notify(this.#at, ALL);
       return undefined;
     }
   }

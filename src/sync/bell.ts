@@ -9,6 +9,7 @@
  * B2  Ringing takes the bit away and counts in one CAS, then notifies all. Who announces in between is woken for nothing.
  */
 import type { Port } from './port.ts';
+import { ALL } from './waiting.ts';
 
 export class Bell {
   readonly #port: Port;
@@ -29,6 +30,6 @@ export class Bell {
     const word = this.#port.load(this.#at);
     // Whoever was quicker has rung after our change too.
     if ((word & 1) !== 0 && this.#port.compareExchange(this.#at, word, (word + 1) | 0) === word)
-      this.#port.notify(this.#at, Number.POSITIVE_INFINITY);
+      this.#port.notify(this.#at, ALL);
   }
 }

@@ -19,7 +19,7 @@ import { Bell } from './bell.ts';
 import { Holders } from './holders.ts';
 import { Mutex } from './mutex.ts';
 import type { Port } from './port.ts';
-import { block, FOREVER, type IsDead, type Steps } from './waiting.ts';
+import { ALL, block, FOREVER, type IsDead, type Steps } from './waiting.ts';
 
 const GATE = 0;
 const READER_LEFT = 1;
@@ -142,7 +142,7 @@ export class RwLock {
   #open(damaged: boolean): void {
     this.#gate.unlock(damaged);
     this.#port.add(this.#writerLeft, 1);
-    this.#port.notify(this.#writerLeft, Number.POSITIVE_INFINITY);
+    this.#port.notify(this.#writerLeft, ALL);
   }
 
   #holds(owner: number): boolean {

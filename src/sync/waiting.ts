@@ -19,6 +19,8 @@ export type Steps = Generator<Sleep, boolean, boolean>;
 export type IsDead = (owner: number) => boolean;
 
 export const FOREVER: number = Number.POSITIVE_INFINITY;
+/** As many sleepers as there are. Not infinity, which V8 would allocate anew for each call. */
+export const ALL: number = 2 ** 30;
 /** The longest sleep without a look. A death is found after this time at the latest. */
 export const LOOK_MS = 50;
 

@@ -1,4 +1,5 @@
 // One thread of a stress test of locks: does its part `count` times, as fast as it can, and says what it saw.
+import { getHeapStatistics } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Barrier, Condition, Mutex, Once, RwLock, Semaphore, StripedLock } from 'wakeone/sync';
 
@@ -23,6 +24,32 @@ const roles = {
     let wrong = 0;
     for (let i = 0; i < count; i++) wrong += mutex.run(() => change());
     return wrong;
+  },
+
+  /** Bytes of the heap that are used for locking, by a function that has been compiled before. */
+  heap() {
+    const [mutex, stripes, lock, semaphore] = [
+      new Mutex(memory, LOCK),
+      new StripedLock(memory, LOCK + 64, 4),
+      new RwLock(memory, LOCK + 512),
+      new Semaphore(memory, LOCK + 4, 2),
+    ];
+    const task = () => change();
+    const used = (times) => {
+      const before = getHeapStatistics().used_heap_size;
+      for (let i = 0; i < times; i++) {
+        mutex.lock();
+        mutex.unlock();
+        stripes.of(i).run(task);
+        lock.reader.run(task);
+        lock.writer.run(task);
+        semaphore.acquire();
+        semaphore.release();
+      }
+      return getHeapStatistics().used_heap_size - before;
+    };
+    used(count);
+    return used(count);
   },
 
   impatient() {

@@ -30,6 +30,13 @@ async function run(
   return { wrong: seen.reduce((sum, one) => sum + one, 0), words: [...new Int32Array(memory, 4 * DATA)] };
 }
 
+test('locks that are free are taken and released without allocation', async () => {
+  const rounds = 50_000;
+  const { wrong: bytes } = await run(['heap'], rounds / MORE);
+  // Less than a byte for each time: what the compiler and others need.
+  expect(bytes / rounds).toBeLessThan(6);
+});
+
 describe('real threads', () => {
   test(
     'count exactly inside a mutex, with and without patience, and asynchronously',
