@@ -47,7 +47,7 @@ export function noteDeath(thread: number): void {
 /** Whether the thread with this owner id is known to have ended. */
 export function isDead(owner: number): boolean {
   const thread = owner - 1;
-  if (thread >= MOST_THREADS) return false;
+  if (thread < 0 || thread >= MOST_THREADS) return false;
   for (const words of tables)
     if ((Atomics.load(words, BITS + (thread >>> 5)) & (1 << (thread & 31))) !== 0) return true;
   return false;

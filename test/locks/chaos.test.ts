@@ -10,7 +10,7 @@ import { afterTest, guardPools, openPool, STRESS } from '../servers/pools.ts';
 guardPools();
 
 const THREADS = 3;
-const ROUNDS = STRESS ? 1000 : 6;
+const ROUNDS = STRESS ? 1000 : 4;
 /** As chaos-worker.mjs has them. */
 const STOP = 0;
 const WRONG = 1;

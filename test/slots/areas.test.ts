@@ -137,6 +137,11 @@ describe('under all schedules areas', () => {
     expectHolds({ ...program([[1], [1], [2]]), preemptions: 3 });
   });
 
+  test('are found by plain reads that may be old, once the newest entry was read', () => {
+    expectHolds({ ...program([[1, 2], [2]]), preemptions: 2, stale: () => true });
+    expectHolds({ ...program([[1], [1], [2]]), preemptions: 2, stale: () => true });
+  });
+
   test('that fit once are given to all who ask at the same time', () => {
     expectHolds({ ...program([[3], [3], [3]], { bytes: 3 * 64 }), preemptions: 3 });
   });
