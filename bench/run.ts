@@ -1,6 +1,7 @@
 /** `node dist/bench/run.js <scenario> [options]` */
 import { echo } from './echo.ts';
 import { idleMemory } from './memory.ts';
+import { locks } from './locks.ts';
 import { mixed } from './mixed.ts';
 import { UsageError } from './options.ts';
 import { watchOthers } from './others.ts';
@@ -21,6 +22,7 @@ const scenarios: readonly Scenario[] = [
   spares,
   posts,
   timeouts,
+  locks,
   rules,
   resp,
   syscalls,
