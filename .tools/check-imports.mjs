@@ -1,5 +1,5 @@
 // Checks that imports go one way: index, worker, demo -> pool -> pool-end -> sources, supervision, observe -> reactor ->
-// slots, sync -> native; that koffi stays in src/native, which others enter by its index only (its tests, and
+// slots, locks, sync -> native; that koffi stays in src/native, which others enter by its index only (its tests, and
 // test/support/libc.ts, which makes descriptors for tests, have it too); that src does not reach into workers (the demo
 // does), test or bench; and that no files import each other in a circle.
 // Type imports count as well: a folder that needs a type from above depends on what is above.
@@ -29,6 +29,7 @@ const allowed = {
   abort: ['errors'],
   native: ['errors'],
   sync: ['errors'],
+  locks: ['sync', 'errors', 'options'],
   slots: ['sync', 'native', 'errors', 'options'],
   observe: ['slots', 'sync', 'errors', 'options'],
   reactor: ['slots', 'sync', 'native', 'observe', 'errors', 'options'],

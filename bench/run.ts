@@ -1,11 +1,13 @@
 /** `node dist/bench/run.js <scenario> [options]` */
 import { echo } from './echo.ts';
 import { idleMemory } from './memory.ts';
+import { locks } from './locks.ts';
 import { mixed } from './mixed.ts';
 import { UsageError } from './options.ts';
 import { watchOthers } from './others.ts';
 import { posts } from './posts.ts';
 import { endAll, endAllOnSignals } from './process.ts';
+import { resp } from './resp.ts';
 import { rules } from './rules.ts';
 import type { Scenario } from './scenario.ts';
 import { spares } from './spares.ts';
@@ -20,7 +22,9 @@ const scenarios: readonly Scenario[] = [
   spares,
   posts,
   timeouts,
+  locks,
   rules,
+  resp,
   syscalls,
   idleMemory,
 ];

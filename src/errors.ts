@@ -42,6 +42,12 @@ export type ErrorCode =
   | 'ERR_WAKEONE_ATTACH_LIMIT'
   | 'ERR_WAKEONE_DETACHED'
   | 'ERR_WAKEONE_WORKER_DIED'
+  | 'ERR_WAKEONE_UNKNOWN_SHARED'
+  | 'ERR_WAKEONE_SHARED_LENGTH'
+  | 'ERR_WAKEONE_SHARED_EXHAUSTED'
+  | 'ERR_WAKEONE_MAIN_THREAD'
+  | 'ERR_WAKEONE_LOCK_HELD'
+  | 'ERR_WAKEONE_LOCK_NOT_HELD'
   | 'ERR_WAKEONE_ABORTED'
   | 'ERR_WAKEONE_UNSUPPORTED';
 
@@ -141,6 +147,27 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   ),
   ERR_WAKEONE_DETACHED: row('Error', (what) => `${what} after detach(): this thread has left the pool`),
   ERR_WAKEONE_WORKER_DIED: row('Error', (id, why) => `Worker ${id} died: ${why}`),
+  ERR_WAKEONE_UNKNOWN_SHARED: row(
+    'RangeError',
+    (name) => `There is no shared memory ${name}; give a length to make it`,
+  ),
+  ERR_WAKEONE_SHARED_LENGTH: row(
+    'RangeError',
+    (name, length, received) => `Shared memory ${name} has ${length} bytes; asked for were ${received}`,
+  ),
+  ERR_WAKEONE_SHARED_EXHAUSTED: row(
+    'RangeError',
+    (name, length, why) => `There is no room for shared memory ${name} of ${length} bytes: ${why}`,
+  ),
+  ERR_WAKEONE_MAIN_THREAD: row(
+    'Error',
+    (what, instead) => `${what} would block the main thread; use ${instead}`,
+  ),
+  ERR_WAKEONE_LOCK_HELD: row(
+    'Error',
+    (what) => `${what} would wait for ever: this thread has the lock already`,
+  ),
+  ERR_WAKEONE_LOCK_NOT_HELD: row('Error', (what) => `${what} is only for the thread that has the lock`),
   ERR_WAKEONE_ABORTED: row('Error', (what) => `${what} was aborted`),
   ERR_WAKEONE_UNSUPPORTED: row('Error', (what) => `wakeone needs Linux with epoll: ${what}`),
 };

@@ -32,6 +32,8 @@ export type PoolOptions = {
   readonly maxOutput?: number;
   /** Bytes shared by all buffers of all connections; used only when touched. Default 256 MiB. */
   readonly bufferMemory?: number;
+  /** Bytes for all that `pool.shared()` gives; used only when touched. Default 64 MiB. */
+  readonly sharedMemory?: number;
   /** How long an async handler may go on after a teardown was asked for. Default 1,000 ms. */
   readonly graceMs?: number;
   /** Given to the `init` hook of the handler module; structured clone. */
@@ -94,6 +96,7 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
     maxInput: integer('maxInput', options.maxInput, 1, 2 ** 30, () => 2 ** 20),
     maxOutput: integer('maxOutput', options.maxOutput, 1, 2 ** 30, () => 2 ** 26),
     bufferMemory: Math.floor(bufferMemory / 4096) * 4096,
+    sharedMemory: integer('sharedMemory', options.sharedMemory, 0, MAX_MEMORY, () => 2 ** 26),
     graceMs: integer('graceMs', options.graceMs, 0, 2 ** 31 - 1, () => 1000),
     workerData: options.workerData,
     signal: options.signal,
@@ -127,6 +130,7 @@ const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
   maxInput: true,
   maxOutput: true,
   bufferMemory: true,
+  sharedMemory: true,
   graceMs: true,
   workerData: true,
   signal: true,

@@ -47,6 +47,7 @@ import {
   type UserEventOptions,
 } from './sources/user-event.ts';
 import { Server } from './sources/server.ts';
+import { sharedBytes } from './sources/shared.ts';
 import { openTimer, type Timer, type TimerOptions } from './sources/timer.ts';
 import { Attachments } from './supervision/attachments.ts';
 import { Descriptors, reservedDescriptors } from './supervision/descriptors.ts';
@@ -113,9 +114,10 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.MAX_OUTPUT, options.maxOutput],
       [Config.MAX_SOURCES, options.maxSources],
     ]);
-    const { maxFds, ringSize, bufferMemory } = options;
+    const { maxFds, ringSize, bufferMemory, sharedMemory } = options;
+    const me = Owner.MAIN;
     try {
-      this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, Owner.MAIN, countersOf(Owner.MAIN));
+      this.#memory = createMemory(maxFds, ringSize, bufferMemory, config, me, countersOf(me), sharedMemory);
     } catch (error) {
       this.#descriptors.close();
       throw error;
@@ -284,6 +286,16 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
   registration(id: RegistrationId): Registration {
     return registrationById(this.#memory, this.#strands, id);
+  }
+
+  /**
+   * The bytes that all threads of the pool have under this name (1 to 64 bytes): whoever asks first makes them, all zero, from a
+   * multiple of 64 bytes on in a bigger SharedArrayBuffer. Without a length only if they are there. Main thread; workers have
+   * `shared()`. They stay as long as anybody has them, also after close, and are never given back to the pool.
+   * @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_UNKNOWN_SHARED, ERR_WAKEONE_SHARED_LENGTH, ERR_WAKEONE_SHARED_EXHAUSTED
+   */
+  shared(name: string, byteLength?: number): Uint8Array<SharedArrayBuffer> {
+    return sharedBytes(this.#memory, name, byteLength);
   }
 
   /** Counters and states, read from shared memory: no worker is asked. Main thread; also after close. */

@@ -6,6 +6,7 @@ import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './
 import { type Group, groupById, type GroupId, type GroupOptions, openGroup } from './sources/group.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import { currentPresence, currentWorker, sendWritten } from './sources/runtime.ts';
+import { sharedBytes } from './sources/shared.ts';
 import { openTimer, type Timer, timerById, type TimerId, type TimerOptions } from './sources/timer.ts';
 import {
   findFunction,
@@ -103,6 +104,19 @@ export function startTimer(options: TimerOptions): Timer {
 export function timer(id: TimerId): Timer {
   const { context } = currentWorker('timer()');
   return timerById(context.memory, context.strands, id);
+}
+
+/**
+ * As `pool.shared()`: the bytes that all threads of the pool have under this name, made, all zero, if nobody has asked for them
+ * before; without a length only if they are there. Workers; in `init`, handlers and `dispose`, at once. Asked for again, it is
+ * the same object.
+ * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_UNKNOWN_SHARED, ERR_WAKEONE_SHARED_LENGTH,
+ *   ERR_WAKEONE_SHARED_EXHAUSTED
+ * @example
+ * const hits = new Int32Array(shared('hits', 4).buffer, shared('hits').byteOffset, 1);
+ */
+export function shared(name: string, byteLength?: number): Uint8Array<SharedArrayBuffer> {
+  return sharedBytes(currentWorker('shared()').context.memory, name, byteLength);
 }
 
 /** As `pool.stats()`. Workers. @throws ERR_WAKEONE_NO_WORKER */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { attach, createPool, ERROR_TABLE, type ErrorCode, type Pool, SystemError } from 'wakeone';
+import { Mutex } from 'wakeone/sync';
 import { registration, workerId } from 'wakeone/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeError, makeErrorFrom, show } from '../src/errors.ts';
@@ -100,6 +101,8 @@ async function misuse(what: string, event: 'handlerError' | 'workerExit'): Promi
   await server.close();
   throw error;
 }
+
+const mutex = (): Mutex => new Mutex(new SharedArrayBuffer(4));
 
 /** One way to each error. The type says that none is missing. */
 const ways: Record<ErrorCode, () => unknown> = {
@@ -226,6 +229,15 @@ const ways: Record<ErrorCode, () => unknown> = {
       (worker as Worker).postMessage(pool.attach(worker as Worker));
       throw Object.assign(new Error(), await answer());
     }),
+  ERR_WAKEONE_UNKNOWN_SHARED: () => pool.shared('nobody has made it'),
+  ERR_WAKEONE_SHARED_LENGTH: () => {
+    pool.shared('length', 8);
+    pool.shared('length', 9);
+  },
+  ERR_WAKEONE_SHARED_EXHAUSTED: () => pool.shared('all', 2 ** 40),
+  ERR_WAKEONE_MAIN_THREAD: () => mutex().lock(),
+  ERR_WAKEONE_LOCK_HELD: () => misuse('lockHeld', 'handlerError'),
+  ERR_WAKEONE_LOCK_NOT_HELD: () => mutex().unlock(),
   ERR_WAKEONE_WORKER_DIED: () => misuse('died', 'workerExit'),
   ERR_WAKEONE_ABORTED: () => createPool({ handlers, signal: AbortSignal.abort(new Error('no more')) }),
   // A machine that is none: another process believes so.

@@ -131,7 +131,7 @@ describe('the installed package', () => {
   test('exports what is written here', async () => {
     const script = `
       const names = async (name) => Object.keys(await import(name)).sort();
-      console.log(JSON.stringify([await names('wakeone'), await names('wakeone/worker')]));`;
+      console.log(JSON.stringify([await names('wakeone'), await names('wakeone/worker'), await names('wakeone/sync')]));`;
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
       cwd: folder,
       ...BOUND,
@@ -146,11 +146,14 @@ describe('the installed package', () => {
         'group',
         'post',
         'registration',
+        'shared',
         'startTimer',
+        'stats',
         'timer',
         'userEvent',
         'workerId',
       ],
+      ['Barrier', 'Condition', 'Mutex', 'Once', 'RwLock', 'Semaphore', 'StripedLock', 'threadDied'],
     ]);
   });
 
@@ -194,7 +197,8 @@ describe('the installed package', () => {
     writeFileSync(
       join(folder, 'consumer.ts'),
       `import { attach, type AttachedPool, createPool, ERROR_TABLE, type ErrorCode, type Pool, type Registration, SystemError, type Ticket } from 'wakeone';
-       import { type Connection, defineHandlers, type FdEvent } from 'wakeone/worker';
+       import { type Lock, Mutex, RwLock } from 'wakeone/sync';
+       import { type Connection, defineHandlers, type FdEvent, shared } from 'wakeone/worker';
        export default defineHandlers({
          echo: { data: (connection: Connection) => void connection.write(connection.input) },
          watch: async (event: FdEvent): Promise<void> => void event.read()?.length,
@@ -203,10 +207,13 @@ describe('the installed package', () => {
        const registration: Registration = pool.add(3, { handler: 'watch', events: ['in'], cookie: 1n });
        pool.on('acceptPaused', (error) => console.log(error instanceof SystemError, error.code, registration.id.fd));
        const joined: AttachedPool = attach(null as unknown as Ticket);
+       const bytes: Uint8Array<SharedArrayBuffer> = pool.shared('counts', 64);
+       const lock: Lock = new RwLock(new SharedArrayBuffer(RwLock.BYTES)).reader;
+       const found: number = new Mutex(bytes, 4).run((ownerDied) => (ownerDied ? 0 : shared('counts').length));
        const code: ErrorCode = 'ERR_WAKEONE_BAD_FD';
        // @ts-expect-error -- no such event
        registration.modify({ events: ['read'] });
-       console.log(ERROR_TABLE[code].base, joined.post('watch', 1), pool.stats().workers[0]?.handled);`,
+       console.log(ERROR_TABLE[code].base, joined.post('watch', 1), pool.stats().workers[0]?.handled, lock, found);`,
     );
     const options = {
       target: 'ES2023',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import * as Locks from 'wakeone/sync';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_TABLE } from '../src/errors.ts';
 import { Pool } from '../src/pool.ts';
@@ -62,6 +63,7 @@ describe('the examples', () => {
       'joined-main.mjs',
       'frames-main.mjs',
       'watch-main.mjs',
+      'hits-main.mjs',
     ]);
   });
 
@@ -144,6 +146,25 @@ describe('the lists', () => {
       members.filter((member) => !text.includes(`\`${member}\``) && !text.includes(`\`${member}(`)),
     ).toEqual([]);
   });
+
+  test.each(Object.entries(Locks).filter(([, value]) => 'prototype' in value && value !== Locks.threadDied))(
+    'each member of %s is explained',
+    (name, value) => {
+      const text = section('`wakeone/sync`');
+      // What all locks have, and what is for them alone.
+      const common = [value.prototype, Object.getPrototypeOf(value.prototype) as object];
+      const internal = ['constructor', 'wait', 'steps', 'giveUp'];
+      const members = common
+        .filter((prototype) => prototype !== Object.prototype)
+        .flatMap((prototype) => Object.getOwnPropertyNames(prototype))
+        .filter((member) => !internal.includes(member) || name === 'Barrier' || name === 'Condition')
+        .filter((member) => member !== 'constructor');
+      expect(text).toContain(`\`new ${name}(`);
+      expect(
+        members.filter((member) => !text.includes(`\`${member}\``) && !text.includes(`\`${member}(`)),
+      ).toEqual([]);
+    },
+  );
 
   test('each reason for a close is told', () => {
     const source = readFileSync(join(root, 'src/sources/reason.ts'), 'utf8');

@@ -18,6 +18,7 @@ import { Parser, ProtocolError } from './resp/parser.ts';
 import { Reply } from './resp/reply.ts';
 import type { RespData } from './resp/setup.ts';
 import { Store } from './resp/store.ts';
+import { runUpkeep } from './resp/upkeep.ts';
 
 /** Replies are written as soon as they are so long: a client that does not take them is not served further. */
 const WRITE_BYTES = 32 * 1024;
@@ -104,9 +105,9 @@ const resp: HandlerModule = defineHandlers(
         if (reason.type === 'worker-died') call.clients.recount();
       },
     },
-    /** Of a timer: removes what is over. */
+    /** Of a timer: see resp/upkeep.ts. */
     respUpkeep() {
-      call.store.maintain();
+      runUpkeep(call.clients, call.store);
     },
   },
   {

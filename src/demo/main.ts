@@ -11,7 +11,6 @@ type Places = { readonly echo: Place; readonly resp: Place; readonly proxy: Plac
 const DRAIN_MS = 4000;
 /** A command that is not whole waits in the input, and what comes behind it. */
 const MAX_INPUT: number = MAX_COMMAND_BYTES + 2 ** 20;
-const RESP_UPKEEP_MS = 100;
 
 async function main(options: DemoOptions): Promise<void> {
   const { threads, concurrency } = options;
@@ -44,9 +43,7 @@ async function addressOf(upstream: Upstream | undefined): Promise<Upstream | und
   return { host: address, port: upstream.port };
 }
 
-/** The cache, and the timer that removes what is over in it. */
 async function listenResp(pool: Pool, options: DemoOptions): Promise<Place> {
-  pool.timer({ handler: 'respUpkeep', everyMs: RESP_UPKEEP_MS });
   if (options.resp !== undefined) return listen(pool, options, 'resp', options.resp);
   return listen(pool, options, 'resp', RESP_PORT, 0);
 }

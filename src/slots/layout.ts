@@ -54,7 +54,7 @@
 import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 6;
+export const LAYOUT_VERSION = 7;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 

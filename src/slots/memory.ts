@@ -2,9 +2,11 @@
  * A pool's shared memory as one thread sees it: the words through the port, the tables and queues over them. Made by
  * the thread that creates the pool and attached by every other one.
  */
+import { deathsMemory, hearOfDeaths } from '../sync/deaths.ts';
 import { Mutex } from '../sync/mutex.ts';
 import { AtomicsPort } from '../sync/port.ts';
 import { Ring } from '../sync/ring.ts';
+import { Areas, areasByteLength } from './areas.ts';
 import { Buffers } from './buffers.ts';
 import { Census } from './census.ts';
 import { beginClock } from './clock.ts';
@@ -16,8 +18,15 @@ import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
 import { UserWords } from './user.ts';
 
-/** What a thread needs to attach: two SharedArrayBuffers. */
-export type PoolBuffers = { readonly control: SharedArrayBuffer; readonly data: SharedArrayBuffer };
+/** What a thread needs to attach. */
+export type PoolBuffers = {
+  readonly control: SharedArrayBuffer;
+  readonly data: SharedArrayBuffer;
+  /** What handlers share by name. */
+  readonly shared: SharedArrayBuffer;
+  /** Which threads have ended. */
+  readonly deaths: SharedArrayBuffer;
+};
 
 export const PoolPhase = { OPEN: 0, DRAINING: 1, DESTROYING: 2, CLOSED: 3 } as const;
 export type PoolPhase = (typeof PoolPhase)[keyof typeof PoolPhase];
@@ -36,6 +45,7 @@ export class PoolMemory {
   readonly census: Census;
   readonly timeouts: Timeouts;
   readonly data: Buffers;
+  readonly areas: Areas;
   /** Slot owner id of this thread, and its counter block. */
   readonly me: number;
   readonly #counters: Float64Array;
@@ -60,6 +70,7 @@ export class PoolMemory {
     this.census = new Census(this.port, layout, this.records);
     this.timeouts = new Timeouts(this.port, layout);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
+    this.areas = new Areas(new AtomicsPort(new Int32Array(buffers.shared)), buffers.shared.byteLength);
     this.me = me;
     this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));
     this.#counterBase = layout.counters(counterBlock);
@@ -109,11 +120,14 @@ export function createMemory(
   config: ReadonlyMap<number, number>,
   me: number,
   counterBlock: number,
+  sharedBytes = 0,
 ): PoolMemory {
   const layout = new Layout(maxFds, ringCapacity, config.get(Config.MAX_SOURCES) ?? 0);
   const buffers = {
     control: new SharedArrayBuffer(layout.byteLength),
     data: new SharedArrayBuffer(bufferBytes),
+    shared: new SharedArrayBuffer(areasByteLength(sharedBytes)),
+    deaths: deathsMemory(),
   };
   const words = new Int32Array(buffers.control);
   words[Config.VERSION] = LAYOUT_VERSION;
@@ -129,5 +143,6 @@ export function createMemory(
 
 /** Attaches to the memory of a pool that another thread has made. */
 export function attachMemory(buffers: PoolBuffers, me: number, counterBlock: number): PoolMemory {
+  hearOfDeaths(buffers.deaths);
   return new PoolMemory(buffers, layoutOf(new Int32Array(buffers.control)), me, counterBlock);
 }

@@ -11,6 +11,7 @@ import { AtomicsPort } from '../sync/port.ts';
 import { type AddOptions, addDescriptor } from './add.ts';
 import { Registrar } from './registrar.ts';
 import { type Registration, registrationById, type RegistrationId } from './registration.ts';
+import { sharedBytes } from './shared.ts';
 import { openTimer, type Timer, type TimerOptions } from './timer.ts';
 import { findFunction, postItem, type UserEvent, userEventBy, type UserEventId } from './user-event.ts';
 
@@ -103,6 +104,15 @@ export class AttachedPool {
   registration(id: RegistrationId): Registration {
     this.#check('registration()');
     return registrationById(this.#memory, this.#strands, id);
+  }
+
+  /**
+   * As `pool.shared()`. What it gave can still be used when the pool has ended.
+   * @throws as `pool.shared()`; ERR_WAKEONE_DETACHED
+   */
+  shared(name: string, byteLength?: number): Uint8Array<SharedArrayBuffer> {
+    this.#check('shared()');
+    return sharedBytes(this.#memory, name, byteLength);
   }
 
   /** Leaves the pool; handles that this object gave can still be used. Idempotent. To join again takes another ticket. */

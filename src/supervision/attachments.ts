@@ -9,6 +9,7 @@ import { PLACE_WORDS, PlaceWord, type Ticket } from '../reactor/place.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import { LAYOUT_VERSION, MAX_ATTACHED, Owner } from '../slots/layout.ts';
 import type { PoolBuffers } from '../slots/memory.ts';
+import { noteDeath } from '../sync/deaths.ts';
 import { AtomicsPort } from '../sync/port.ts';
 import { reservedDescriptors } from './descriptors.ts';
 
@@ -90,6 +91,9 @@ export class Attachments {
     };
     this.#places.set(worker, held);
     worker.once('exit', held.exited);
+    const { threadId } = worker;
+    // Also if the pool has ended by then: locks of wakeone/sync are no pool's.
+    worker.once('exit', () => noteDeath(threadId));
     void this.#listen(held);
     return held;
   }

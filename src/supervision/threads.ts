@@ -5,6 +5,7 @@
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Loading, type LoadingTask } from '../reactor/protocol.ts';
+import { noteDeath } from '../sync/deaths.ts';
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'cts' : 'cjs';
 const ENTRY_FILE = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href;
@@ -94,6 +95,8 @@ export class Threads {
     const exit = new Promise<void>((resolve) => info.worker.once('exit', () => resolve())).then(() => {
       this.#infos.delete(info);
       this.#exits.delete(threadId);
+      // What it held of wakeone/sync is anybody's now.
+      noteDeath(threadId);
     });
     this.#exits.set(threadId, exit);
   }

@@ -18,6 +18,7 @@ export type Frame = {
   readonly preemptions: number;
   readonly vanishings: number;
   readonly timeouts: number;
+  readonly lastResorts: number;
 };
 
 const STATUSES: readonly ThreadStatus[] = Object.values(ThreadStatus);
@@ -58,7 +59,7 @@ export class FrameRow {
     const last = bounded || mayVanish ? frame.last + 1 : 0;
     row[threads] = status;
     row[threads + 1] = asleep;
-    row[threads + 2] = last | (frame.vanishings << 8) | (frame.timeouts << 16);
+    row[threads + 2] = last | (frame.vanishings << 8) | (frame.timeouts << 16) | (frame.lastResorts << 24);
     row[threads + 3] = this.#program.stale === undefined ? 0 : this.#pasts.of(frame.past);
     this.#memory.copyTo(row, threads + 4);
     return row.subarray(0, length);

@@ -75,6 +75,11 @@ export type Program = {
   readonly vanishings?: number;
   /** Waits with a finite time that may time out, per schedule. */
   readonly timeouts?: number;
+  /**
+   * How often all waits with a finite time may time out together when nobody can go on, per schedule: sleepers that look
+   * again from time to time, and so make good a wake-up that was lost. Programs without it prove that none is.
+   */
+  readonly lastResorts?: number;
   /** Threads that may sleep when nobody else can run. Any other sleeper is a deadlock then. */
   readonly mayEndAsleep?: readonly string[];
   /**

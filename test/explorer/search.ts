@@ -83,7 +83,8 @@ export class Search {
       return points[id]?.next === undefined ? ThreadStatus.DONE : ThreadStatus.FRESH;
     });
     const past = points.map(() => NONE);
-    return { points, statuses, sleepers: [], past, last: NOBODY, preemptions: 0, vanishings: 0, timeouts: 0 };
+    const counts = { preemptions: 0, vanishings: 0, timeouts: 0, lastResorts: 0 };
+    return { points, statuses, sleepers: [], past, last: NOBODY, ...counts };
   }
 
   #visit(frame: Frame): void {
@@ -109,6 +110,7 @@ export class Search {
       if (mayPreempt) this.#step(frame, id, preemptions);
     }
     if (this.#timeOuts(frame)) stuck = false;
+    if (stuck && this.#lastResort(frame)) stuck = false;
     if (stuck) this.#end(frame);
     this.#vanishings(frame);
   }
@@ -226,7 +228,7 @@ export class Search {
   /** Lets each wait that has a finite time end by it. Whether there was one. */
   #timeOuts(frame: Frame): boolean {
     if (frame.timeouts >= (this.#program.timeouts ?? 0)) return false;
-    const mayTimeOut = frame.sleepers.filter((id) => Number.isFinite(frame.points[id]?.next?.b));
+    const mayTimeOut = this.#impatient(frame);
     for (const id of mayTimeOut) {
       const { sleepers, past } = frame;
       const draft = { points: [...frame.points], statuses: [...frame.statuses], sleepers, past };
@@ -234,6 +236,26 @@ export class Search {
       this.#event({ ...frame, ...draft, timeouts: frame.timeouts + 1 }, id, 'timed out');
     }
     return mayTimeOut.length > 0;
+  }
+
+  /** Nobody can go on: all waits that have a finite time end by it. Whether there was one. */
+  #lastResort(frame: Frame): boolean {
+    const mayTimeOut = this.#impatient(frame);
+    const [first] = mayTimeOut;
+    if (first === undefined || frame.lastResorts >= (this.#program.lastResorts ?? 0)) return false;
+    const { sleepers, past } = frame;
+    const draft = { points: [...frame.points], statuses: [...frame.statuses], sleepers, past };
+    for (const id of mayTimeOut) this.#wake(draft, id, Waited.TIMED_OUT);
+    this.#event(
+      { ...frame, ...draft, lastResorts: frame.lastResorts + 1 },
+      first,
+      'and all others timed out',
+    );
+    return true;
+  }
+
+  #impatient(frame: Frame): number[] {
+    return frame.sleepers.filter((id) => Number.isFinite(frame.points[id]?.next?.b));
   }
 
   #vanishings(frame: Frame): void {

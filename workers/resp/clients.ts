@@ -3,7 +3,7 @@
  * that CONFIG changes.
  *
  *     header    word 0 clients, word 1 timeout in seconds, word 2 most clients, word 3 threads so far; double 2 number of the last client, double 3
- *               when the server began
+ *               when the server began; word 8 whether somebody has the upkeep
  *     workers   a line of 64 bytes for each of 32: a double, commands that it has run; word 2 its thread's number in the store
  *     entries   256 bytes each, by number of the descriptor:
  *               double 0 number of the client (0: none), word 2 generation of its registration, word 3 edition,
@@ -23,7 +23,7 @@ const WORKER_LINES = 32;
 const LINE_BYTES = 64;
 const HEADER_BYTES: number = LINE_BYTES * (1 + WORKER_LINES);
 
-const Word = { CLIENTS: 0, TIMEOUT: 1, MOST_CLIENTS: 2, THREADS: 3 } as const;
+const Word = { CLIENTS: 0, TIMEOUT: 1, MOST_CLIENTS: 2, THREADS: 3, UPKEEP: 8 } as const;
 /** Of a worker's line. */
 const WORKER_THREAD = 2;
 const Double = { LAST_ID: 2, BEGAN: 3 } as const;
@@ -173,6 +173,15 @@ export class Clients {
 
   get uptimeSeconds(): number {
     return Math.floor((Date.now() - (this.#doubles[Double.BEGAN] ?? 0)) / 1000);
+  }
+
+  /** Whether the caller has the upkeep of the store now. A look first: it is asked after each key with a time. */
+  takeUpkeep(): boolean {
+    return this.#words[Word.UPKEEP] === 0 && Atomics.compareExchange(this.#words, Word.UPKEEP, 0, 1) === 0;
+  }
+
+  leaveUpkeep(): void {
+    Atomics.store(this.#words, Word.UPKEEP, 0);
   }
 
   /** After how many seconds of silence a client is closed, 0: never. */

@@ -9,6 +9,7 @@ import {
   wordOf,
 } from './command.ts';
 import type { Condition } from './store.ts';
+import { startUpkeep } from './upkeep.ts';
 
 /** Milliseconds since 1970 that a double holds exactly; no time of a key is later. */
 const LAST_MS = Number.MAX_SAFE_INTEGER;
@@ -68,6 +69,7 @@ function set(call: Call): void {
     }
   }
   const result = call.store.set(sliceAt(call, 1), sliceAt(call, 2), expiresAtMs, when);
+  if (result === 'stored' && expiresAtMs !== 0) startUpkeep(call.clients);
   if (result === 'stored') call.reply.ok();
   else if (result === 'kept') call.reply.nil();
   else replyNoRoom(call.reply, result);
@@ -121,8 +123,10 @@ function mset(call: Call): void {
 
 function expire(call: Call): void {
   const moment = momentAfter(call, 2, MS_PER_SECOND);
-  if (moment !== undefined)
-    call.reply.integer(call.store.expire(sliceAt(call, 1), Math.max(1, moment)) ? 1 : 0);
+  if (moment === undefined) return;
+  const found = call.store.expire(sliceAt(call, 1), Math.max(1, moment));
+  if (found) startUpkeep(call.clients);
+  call.reply.integer(found ? 1 : 0);
 }
 
 function ttl(call: Call): void {

@@ -134,7 +134,7 @@ function info(call: Call): void {
       evicted_keys: evicted,
     },
     Replication: { role: 'master', connected_slaves: 0 },
-    Keyspace: entries === 0 ? {} : { db0: `keys=${entries},expires=0,avg_ttl=0` },
+    Keyspace: entries === 0 ? {} : { db0: `keys=${entries},expires=${store.expiring},avg_ttl=0` },
     wakeone: {
       ...pool,
       ...Object.fromEntries(

@@ -247,6 +247,11 @@ export class Store {
     return this.#sum(STRIPE.entries);
   }
 
+  /** How many of them have a time. */
+  get expiring(): number {
+    return this.#sum(STRIPE.expiring);
+  }
+
   stats(): StoreStats {
     const { blocks } = this.#table;
     return {

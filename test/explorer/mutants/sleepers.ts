@@ -17,9 +17,9 @@ export class ForgetfulMutex extends Mutex {
     this.#port = port;
   }
 
-  override lock(owner: number): void {
+  override lock(owner: number): boolean {
     for (;;) {
-      if (this.tryLock(owner)) return;
+      if (this.tryLock(owner)) return true;
       const word = this.#port.load(LOCK);
       if (word === 0 || this.#port.compareExchange(LOCK, word, word | CONTENDED) !== word) continue;
       this.#port.wait(LOCK, word | CONTENDED, Number.POSITIVE_INFINITY);

@@ -1,6 +1,7 @@
 // A Worker of the app, that does with a pool what it is told; each order is answered.
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach } from 'wakeone';
+import { Mutex } from 'wakeone/sync';
 
 const words = new Int32Array(workerData);
 const STARTED = 0;
@@ -126,6 +127,10 @@ const orders = {
   churn,
   addAndEnd,
   postToAll,
+  shared: ([name, length]) => pool.shared(name, length).length,
+  write: ([name, at, value]) => void (pool.shared(name)[at] = value),
+  read: ([name, at]) => pool.shared(name)[at],
+  lock: ([name, at]) => new Mutex(pool.shared(name), at).lock(),
   exit: (code) => process.exit(code),
 };
 

@@ -1,0 +1,24 @@
+/**
+ * The upkeep of the store: while keys have a time, a timer removes those whose time is over. While none has, there is no timer,
+ * and an idle pool sleeps.
+ *
+ *     who sets a time:  the key is stored;  UPKEEP 0 -> 1?  starts the timer
+ *     the timer:        some keys are removed;  none left with a time: UPKEEP <- 0;  looks again, as who sets a time does
+ */
+import { startTimer } from '../../src/worker.ts';
+import type { Clients } from './clients.ts';
+import type { Store } from './store.ts';
+
+const EVERY_MS = 100;
+
+/** Sees to it that the timer runs. After a key was given a time. */
+export function startUpkeep(clients: Clients): void {
+  if (clients.takeUpkeep()) startTimer({ handler: 'respUpkeep', afterMs: EVERY_MS });
+}
+
+/** One turn of the timer. */
+export function runUpkeep(clients: Clients, store: Store): void {
+  store.maintain();
+  clients.leaveUpkeep();
+  if (store.expiring > 0) startUpkeep(clients);
+}
