@@ -1,5 +1,5 @@
 /**
- * All shared bytes of a pool, in one Int32Array over one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16
+ * All shared bytes of a pool but buffers (slots/buffers.ts) and states (slots/states.ts), in one Int32Array over one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16
  * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
  *
  *     line 0        config: written once before any worker starts, then only read (concurrency, monitored: by the app)
@@ -54,7 +54,7 @@
 import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 6;
+export const LAYOUT_VERSION = 7;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 

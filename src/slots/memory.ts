@@ -12,12 +12,17 @@ import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './
 import { GroupTable } from './groups.ts';
 import { Homes } from './homes.ts';
 import { SlotRecords } from './record.ts';
+import { reserveStates, States } from './states.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
 import { UserWords } from './user.ts';
 
-/** What a thread needs to attach: two SharedArrayBuffers. */
-export type PoolBuffers = { readonly control: SharedArrayBuffer; readonly data: SharedArrayBuffer };
+/** What a thread needs to attach. */
+export type PoolBuffers = {
+  readonly control: SharedArrayBuffer;
+  readonly data: SharedArrayBuffer;
+  readonly states: SharedArrayBuffer;
+};
 
 export const PoolPhase = { OPEN: 0, DRAINING: 1, DESTROYING: 2, CLOSED: 3 } as const;
 export type PoolPhase = (typeof PoolPhase)[keyof typeof PoolPhase];
@@ -35,6 +40,7 @@ export class PoolMemory {
   readonly homes: Homes;
   readonly census: Census;
   readonly timeouts: Timeouts;
+  readonly states: States;
   readonly data: Buffers;
   /** Slot owner id of this thread, and its counter block. */
   readonly me: number;
@@ -59,6 +65,7 @@ export class PoolMemory {
     this.homes = new Homes(this.port, layout);
     this.census = new Census(this.port, layout, this.records);
     this.timeouts = new Timeouts(this.port, layout);
+    this.states = new States(buffers.states, layout.slotCount);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
     this.me = me;
     this.#counters = new Float64Array(buffers.control, 0, layout.counters(counterBlock + 1));
@@ -114,6 +121,7 @@ export function createMemory(
   const buffers = {
     control: new SharedArrayBuffer(layout.byteLength),
     data: new SharedArrayBuffer(bufferBytes),
+    states: reserveStates(layout.slotCount),
   };
   const words = new Int32Array(buffers.control);
   words[Config.VERSION] = LAYOUT_VERSION;
