@@ -13,6 +13,7 @@ import { Phase, Trait } from '../slots/record.ts';
 import { Ready, readyOf } from '../slots/word.ts';
 import { READ_BYTES, type WorkerContext } from './context.ts';
 import type { CloseReason } from './reason.ts';
+import { TurnRows } from './state-rows.ts';
 
 /** Anything that says that more than a drained socket may be behind a short read: see DESIGN on exhausted reads. */
 const MORE_THAN_DATA = Ready.PRI | Ready.RDHUP | Ready.HUP | Ready.ERR;
@@ -30,6 +31,8 @@ export const Mark = {
 
 export class ConnectionTurn {
   readonly context: WorkerContext;
+  /** The states that its handlers have asked for. */
+  readonly rows: TurnRows;
   index = 0;
   generation = 0;
   config = 0;
@@ -61,6 +64,7 @@ export class ConnectionTurn {
 
   constructor(context: WorkerContext) {
     this.context = context;
+    this.rows = new TurnRows(context.rows);
   }
 
   /** Takes the state of a slot that this worker has just claimed or registered. */
