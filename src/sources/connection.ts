@@ -58,7 +58,8 @@ export class Connection<S extends StateShape = NoState, G extends StateShape = N
 
   /**
    * The state that the handlers declare, in shared memory: the same in every worker, zero when the connection begins. To
-   * read and write it costs as much as a typed array does, and wraps around as that does; bytes are copied. Any other field throws a TypeError when it is written.
+   * read and to write it is as with a typed array, what does not fit wraps around; bytes are copied. To write a field that is
+   * not declared throws a TypeError.
    * @example
    * defineHandlers({ echo: { state: { seq: 'u32' }, data: (connection) => void connection.state.seq++ } });
    */
@@ -221,12 +222,9 @@ export class Connection<S extends StateShape = NoState, G extends StateShape = N
   /** The group that it is in, undefined if none. */
   get group(): Group<G> | undefined {
     const { context, index } = this.#use('group');
-    return groupOfTurn(context.memory, context.strands, index, (ref) => this.#groupState(ref));
-  }
-
-  #groupState(ref: number): object {
-    const turn = this.#use('group.state');
-    return turn.rows.ofGroup(ref, turn.index);
+    return groupOfTurn(context.memory, context.strands, index, (ref) =>
+      this.#use('group.state').rows.ofGroup(ref),
+    );
   }
 
   /**

@@ -127,7 +127,8 @@ export class FdEvent<S extends StateShape = NoState, G extends StateShape = NoSt
 
   /**
    * The state that the handler declares, in shared memory: the same in every worker, zero when the registration begins. To
-   * read and write it costs as much as a typed array does, and wraps around as that does; bytes are copied. Any other field throws a TypeError when it is written.
+   * read and to write it is as with a typed array, what does not fit wraps around; bytes are copied. To write a field that is
+   * not declared throws a TypeError.
    * @example
    * defineHandlers({ tick: { state: { ticks: 'u32' }, event: (event) => void event.state.ticks++ } });
    */
@@ -253,9 +254,9 @@ export class FdEvent<S extends StateShape = NoState, G extends StateShape = NoSt
   }
 
   #groupState(ref: number): object {
-    const { context, fd } = this.#use('group.state');
+    const { context } = this.#use('group.state');
     this.#rows ??= new TurnRows(context.rows);
-    return this.#rows.ofGroup(ref, fd);
+    return this.#rows.ofGroup(ref);
   }
 
   #has(what: 'in' | 'out', bits: number): boolean {

@@ -1,6 +1,4 @@
 /** The states that a worker's turns are given: the rows of each handler's declaration, and of groups. */
-import { makeError } from '../errors.ts';
-import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { type StateViews, viewsOf } from './state-access.ts';
 import { type RowClass, rowClass, StateRow } from './state-row.ts';
@@ -52,10 +50,9 @@ export class StateRows {
     return new (this.#handlers[handler] ?? StateRow)(this.#memory.states.offset(index));
   }
 
-  /** The record of a group, for the turn of this member. @throws ERR_WAKEONE_NOT_OWNER if it is none of that group */
-  ofGroup(ref: number, member: number): StateRow {
+  /** The record of a group, for the turn of one that is a member, or was when the turn began: it is the group's turn too. */
+  ofGroup(ref: number): StateRow {
     const { groups, states } = this.#memory;
-    if (groups.refOf(member) !== ref) throw makeError('ERR_WAKEONE_NOT_OWNER', 'group.state');
     return new this.#group(states.offset(groups.groupOf(ref)));
   }
 }
@@ -65,7 +62,6 @@ export class TurnRows {
   readonly #rows: StateRows;
   #own: StateRow | undefined;
   #group: StateRow | undefined;
-  #ref: number = NO_GROUP;
 
   constructor(rows: StateRows) {
     this.#rows = rows;
@@ -76,27 +72,16 @@ export class TurnRows {
     return this.#own;
   }
 
-  /** A turn may see two groups: one that it leaves, and one that it joins. */
-  ofGroup(ref: number, member: number): object {
-    if (this.#group !== undefined && this.#ref === ref) return this.#group;
-    const row = this.#rows.ofGroup(ref, member);
-    this.#revokeGroup();
-    this.#group = row;
-    this.#ref = ref;
-    return row;
+  /** Of one group: a turn that leaves its group joins the next one when it is over. */
+  ofGroup(ref: number): object {
+    this.#group ??= this.#rows.ofGroup(ref);
+    return this.#group;
   }
 
   revoke(): void {
-    if (this.#own !== undefined) {
-      StateRow.revoke(this.#own);
-      this.#own = undefined;
-    }
-    this.#revokeGroup();
-  }
-
-  #revokeGroup(): void {
-    if (this.#group === undefined) return;
-    StateRow.revoke(this.#group);
+    if (this.#own !== undefined) StateRow.revoke(this.#own);
+    if (this.#group !== undefined) StateRow.revoke(this.#group);
+    this.#own = undefined;
     this.#group = undefined;
   }
 }
