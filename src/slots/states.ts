@@ -18,6 +18,7 @@
  * A group's record is that of the owner of the group. The registrar zeroes a record while it is the owner; nothing has to be
  * given back at the end, so a thread that vanishes leaves nothing to repair.
  */
+import { AtomicsPort } from '../sync/port.ts';
 import { Kind, MAX_HANDLERS } from './record.ts';
 
 /** Bytes of a record at most: offsets of all records of the largest pool are below 2^31. */
@@ -43,7 +44,7 @@ export function reserveStates(slotCount: number): SharedArrayBuffer {
 
 export class States {
   readonly buffer: SharedArrayBuffer;
-  readonly #header: Int32Array<SharedArrayBuffer>;
+  readonly #header: AtomicsPort;
   readonly #slotCount: number;
   /** Over the whole memory, from when it has its length. */
   #doubles: Float64Array<SharedArrayBuffer> | undefined;
@@ -51,7 +52,7 @@ export class States {
   constructor(buffer: SharedArrayBuffer, slotCount: number) {
     this.buffer = buffer;
     // With a length: views that follow the buffer's are slower.
-    this.#header = new Int32Array(buffer, 0, HEADER_BYTES / Int32Array.BYTES_PER_ELEMENT);
+    this.#header = new AtomicsPort(new Int32Array(buffer, 0, HEADER_BYTES / Int32Array.BYTES_PER_ELEMENT));
     this.#slotCount = slotCount;
   }
 
@@ -61,16 +62,15 @@ export class States {
    */
   declare({ hash, group, handlers }: StateSizes): boolean {
     const header = this.#header;
-    const before = Atomics.compareExchange(header, Header.DECLARED, 0, hash);
+    const before = header.compareExchange(Header.DECLARED, 0, hash);
     if (before !== 0 && before !== hash) return false;
     const place = inLines(Math.max(group, ...handlers));
     const length = HEADER_BYTES + this.#slotCount * place;
     // Who comes second finds it grown, or grows it to what it is.
     if (this.buffer.byteLength < length) this.buffer.grow(length);
-    for (const [number, bytes] of handlers.entries())
-      Atomics.store(header, Header.HANDLER_BYTES + number, bytes);
-    Atomics.store(header, Header.GROUP_BYTES, group);
-    Atomics.store(header, Header.PLACE_BYTES, place);
+    for (const [number, bytes] of handlers.entries()) header.store(Header.HANDLER_BYTES + number, bytes);
+    header.store(Header.GROUP_BYTES, group);
+    header.store(Header.PLACE_BYTES, place);
     return true;
   }
 
@@ -89,14 +89,14 @@ export class States {
 
   /** Where the record of a slot begins, in bytes: a multiple of 64, never 0. */
   offset(index: number): number {
-    return HEADER_BYTES + index * (this.#header[Header.PLACE_BYTES] ?? 0);
+    return HEADER_BYTES + index * this.#header.peek(Header.PLACE_BYTES);
   }
 
-  /** A plain read: the workers that declare it have told the app's thread that they are ready, or are this one. */
+  /** A plain read: the workers have told the app's thread that they are ready, after they declared it, or this is one of them. */
   #bytesOf(kind: Kind, handler: number): number {
     // A listener has the number of its connections' handler, and no handler of its own.
     if (kind === Kind.LISTENER) return 0;
-    return this.#header[kind === Kind.GROUP ? Header.GROUP_BYTES : Header.HANDLER_BYTES + handler] ?? 0;
+    return this.#header.peek(kind === Kind.GROUP ? Header.GROUP_BYTES : Header.HANDLER_BYTES + handler);
   }
 }
 

@@ -26,7 +26,7 @@ export class StateRows {
   declare({ handlers, group }: Declaration): boolean {
     const { states } = this.#memory;
     const layouts = handlers.map(({ layout }) => layout);
-    // A handler that declares nothing may be added while the pool runs.
+    // Of handlers that declare nothing there may be others in a worker that is started later.
     const declared = handlers.flatMap((handler, number) =>
       handler.layout.bytes > 0 ? [{ number, ...handler }] : [],
     );
