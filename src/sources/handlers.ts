@@ -191,7 +191,9 @@ export function listHandlers(module: HandlerModule): {
 } {
   const names = Object.keys(module.handlers).toSorted((a, b) => (a < b ? -1 : 1));
   const given = names.map((name) => module.handlers[name] ?? {});
-  const handlers = given.map((handler) => ('event' in handler ? handler.event.bind(handler) : handler));
+  const handlers = given.map((handler) =>
+    typeof handler === 'object' && 'event' in handler ? handler.event.bind(handler) : handler,
+  );
   const entries = names.map((name, i) => ({
     name,
     kind: typeof handlers[i] === 'function' ? Kind.RAW : Kind.CONNECTION,
