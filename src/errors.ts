@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ERR_WAKEONE_WATCH_LIMIT'
   | 'ERR_WAKEONE_INVALID_EVENTS'
   | 'ERR_WAKEONE_INVALID_ARGUMENT'
+  | 'ERR_WAKEONE_INVALID_STATE'
   | 'ERR_WAKEONE_UNKNOWN_HANDLER'
   | 'ERR_WAKEONE_HANDLER_KIND'
   | 'ERR_WAKEONE_HANDLER_MODULE'
@@ -88,6 +89,10 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   ERR_WAKEONE_INVALID_ARGUMENT: row(
     'TypeError',
     (name, expected, received) => `Argument '${name}' must be ${expected}; got ${received}`,
+  ),
+  ERR_WAKEONE_INVALID_STATE: row(
+    'TypeError',
+    (name, expected, received) => `State '${name}' must be ${expected}; got ${received}`,
   ),
   ERR_WAKEONE_UNKNOWN_HANDLER: row(
     'RangeError',

@@ -26,6 +26,7 @@ export {
   type ConnectionHandlers,
   defineHandlers,
   type FdHandler,
+  type FdHandlers,
   type Handler,
   type HandlerModule,
   type HandlerOptions,
@@ -33,6 +34,7 @@ export {
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';
 export type { CloseReason } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
+export type { FieldType, FieldValue, StateOf, StateShape } from './sources/state-shape.ts';
 export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';
 export type { UserEvent, UserEventId } from './sources/user-event.ts';
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { attach, createPool, ERROR_TABLE, type ErrorCode, type Pool, SystemError } from 'wakeone';
 import { Mutex } from 'wakeone/sync';
-import { registration, workerId } from 'wakeone/worker';
+import { defineHandlers, registration, workerId } from 'wakeone/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeError, makeErrorFrom, show } from '../src/errors.ts';
 import { Epoll, EpollOp, Errno, openNative } from '../src/native/index.ts';
@@ -146,6 +146,7 @@ const ways: Record<ErrorCode, () => unknown> = {
   },
   ERR_WAKEONE_INVALID_EVENTS: () => withFd((fd) => pool.add(fd, { handler: 'raw', events: [] })),
   ERR_WAKEONE_INVALID_ARGUMENT: () => pool.close({ timeoutMs: -1 }),
+  ERR_WAKEONE_INVALID_STATE: () => defineHandlers({ echo: { state: { seq: 'u33' as 'u32' }, data() {} } }),
   ERR_WAKEONE_UNKNOWN_HANDLER: () => withFd((fd) => pool.add(fd, { handler: 'nobody' })),
   ERR_WAKEONE_HANDLER_KIND: () => pool.listen({ port: 0, handler: 'raw' }),
   ERR_WAKEONE_HANDLER_MODULE: () => createPool({ handlers: '/nowhere/handlers.mjs', minThreads: 1 }),

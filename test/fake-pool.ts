@@ -14,6 +14,7 @@ import type { ConnectionHandlers, FdHandler } from '../src/sources/handlers.ts';
 import { Locals } from '../src/sources/locals.ts';
 import { PendingHandlers } from '../src/sources/pending.ts';
 import { type Application, Registrar } from '../src/sources/registrar.ts';
+import { StateRows } from '../src/sources/state-rows.ts';
 
 export type FakePoolOptions = {
   readonly maxFds?: number;
@@ -134,6 +135,7 @@ export function contextOf(
     connecting: new Connecting(memory, strands),
     groups: undefined,
     locals: new Locals(memory),
+    rows: new StateRows(memory),
     loop,
     pending: new PendingHandlers(memory, 0, 1000, (count) => {
       loop.pendingHandlers = count;

@@ -62,6 +62,7 @@ describe('the examples', () => {
       'room-main.mjs',
       'joined-main.mjs',
       'frames-main.mjs',
+      'numbered-main.mjs',
       'watch-main.mjs',
       'hits-main.mjs',
     ]);

@@ -1,6 +1,7 @@
 /**
- * All shared bytes of a pool, in one Int32Array over one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16
- * words, a cache line. Nobody else invents an index. `test/slots/layout.test.ts` pins what is drawn here.
+ * The shared bytes of a pool, all but those of buffers (slots/buffers.ts) and states (slots/states.ts), in one Int32Array over
+ * one SharedArrayBuffer. Indexes are words of 4 bytes; a line is 16 words, a cache line. Nobody else invents an index.
+ * `test/slots/layout.test.ts` pins what is drawn here.
  *
  *     line 0        config: written once before any worker starts, then only read (concurrency, monitored: by the app)
  *     line 1..15    one hot word each (a line each, so that two of them never share a cache line)

@@ -14,6 +14,7 @@ import { Config, type Counter, Layout, LAYOUT_VERSION, layoutOf, Word } from './
 import { GroupTable } from './groups.ts';
 import { Homes } from './homes.ts';
 import { SlotRecords } from './record.ts';
+import { reserveStates, States } from './states.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
 import { UserWords } from './user.ts';
@@ -26,6 +27,7 @@ export type PoolBuffers = {
   readonly shared: SharedArrayBuffer;
   /** Which threads have ended. */
   readonly deaths: SharedArrayBuffer;
+  readonly states: SharedArrayBuffer;
 };
 
 export const PoolPhase = { OPEN: 0, DRAINING: 1, DESTROYING: 2, CLOSED: 3 } as const;
@@ -44,6 +46,7 @@ export class PoolMemory {
   readonly homes: Homes;
   readonly census: Census;
   readonly timeouts: Timeouts;
+  readonly states: States;
   readonly data: Buffers;
   readonly areas: Areas;
   /** Slot owner id of this thread, and its counter block. */
@@ -69,6 +72,7 @@ export class PoolMemory {
     this.homes = new Homes(this.port, layout);
     this.census = new Census(this.port, layout, this.records);
     this.timeouts = new Timeouts(this.port, layout);
+    this.states = new States(buffers.states, layout.slotCount);
     this.data = new Buffers(buffers.data, new Mutex(this.port, Word.BUFFER_LOCK), me);
     this.areas = new Areas(new AtomicsPort(new Int32Array(buffers.shared)), buffers.shared.byteLength);
     this.me = me;
@@ -128,6 +132,7 @@ export function createMemory(
     data: new SharedArrayBuffer(bufferBytes),
     shared: new SharedArrayBuffer(areasByteLength(sharedBytes)),
     deaths: deathsMemory(),
+    states: reserveStates(layout.slotCount),
   };
   const words = new Int32Array(buffers.control);
   words[Config.VERSION] = LAYOUT_VERSION;

@@ -13,15 +13,23 @@ import { Config } from '../slots/layout.ts';
 import { Phase, Trait } from '../slots/record.ts';
 import { Ready, readyOf } from '../slots/word.ts';
 import { ConnectionOutput, Mark } from './connection-output.ts';
-import { READ_BYTES } from './context.ts';
+import { READ_BYTES, type WorkerContext } from './context.ts';
+import { TurnRows } from './state-rows.ts';
 
 /** Anything that says that more than a drained socket may be behind a short read: see DESIGN on exhausted reads. */
 const MORE_THAN_DATA = Ready.PRI | Ready.RDHUP | Ready.HUP | Ready.ERR;
 
 export class ConnectionTurn extends ConnectionOutput {
+  /** The states that its handlers have asked for. */
+  readonly rows: TurnRows;
   #block = 0;
   #freshStart = 0;
   #freshEnd = 0;
+
+  constructor(context: WorkerContext) {
+    super(context);
+    this.rows = new TurnRows(context.rows);
+  }
 
   /** Takes the state of a slot that this worker has just claimed or registered. */
   begin(index: number, claimed: number): void {

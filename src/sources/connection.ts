@@ -2,14 +2,15 @@
 import { makeError, show } from '../errors.ts';
 import type { SocketAddress } from '../native/index.ts';
 import { NO_GROUP } from '../slots/groups.ts';
-import { Phase } from '../slots/record.ts';
+import { handlerOf, Phase } from '../slots/record.ts';
 import { checkNotSticky } from './affinity.ts';
 import { checkDetail, checkInteger } from './arguments.ts';
 import { ConnectionInput } from './connection-input.ts';
-import { Group, groupById, type GroupId, openGroup } from './group.ts';
+import { Group, groupById, type GroupId, groupOfTurn, openGroup } from './group.ts';
 import type { CloseReason } from './reason.ts';
 import { checkDelay } from './limits.ts';
 import { Registration } from './registration.ts';
+import type { NoState, StateOf, StateShape } from './state-shape.ts';
 
 /** The kernel's limit for TCP_KEEPIDLE, in seconds. */
 const MAX_KEEP_IDLE = 32_767;
@@ -18,8 +19,14 @@ const MAX_KEEP_IDLE = 32_767;
  * Given to each handler of a connection. It may be used until that handler returns or, if it is async, settles; after
  * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep `connection.id` to
  * name the connection later.
+ *
+ * @typeParam S the state that its handlers declare
+ * @typeParam G what their module declares as `groupState`
  */
-export class Connection extends ConnectionInput {
+export class Connection<
+  S extends StateShape = NoState,
+  G extends StateShape = NoState,
+> extends ConnectionInput {
   #controller: AbortController | undefined;
 
   /** The registration: `modify`, `disable`, `enable`, `teardown`, and the `id` that names it in other threads. */
@@ -32,6 +39,18 @@ export class Connection extends ConnectionInput {
   get cookie(): bigint {
     const { context, index } = this.use('cookie');
     return context.memory.records.cookie(index);
+  }
+
+  /**
+   * The state that the handlers declare, in shared memory: the same in every worker, zero when the connection begins. To
+   * read and to write it is as with a typed array, what does not fit wraps around; bytes are copied. To write a field that is
+   * not declared throws a TypeError.
+   * @example
+   * defineHandlers({ echo: { state: { seq: 'u32' }, data: (connection) => void connection.state.seq++ } });
+   */
+  get state(): StateOf<S> {
+    const turn = this.use('state');
+    return turn.rows.of(turn.index, handlerOf(turn.config)) as StateOf<S>;
   }
 
   /**
@@ -184,23 +203,22 @@ export class Connection extends ConnectionInput {
   }
 
   /** The group that it is in, undefined if none. */
-  get group(): Group | undefined {
+  get group(): Group<G> | undefined {
     const { context, index } = this.use('group');
-    const { groups } = context.memory;
-    const ref = groups.refOf(index);
-    const generation = ref === NO_GROUP ? undefined : groups.generationOf(ref);
-    if (generation === undefined) return undefined;
-    return new Group(context.memory, context.strands, groups.groupOf(ref), generation);
+    return groupOfTurn(context.memory, context.strands, index, (ref) =>
+      this.use('group.state').rows.ofGroup(ref),
+    );
   }
 
   /**
    * The other connections of its group, to be used as this one is and as long: none of their handlers runs meanwhile. What
    * is done to them takes effect when this connection's turn is over; what is written goes out at once. Writing to a peer
    * does not stop reading from that peer: pause this connection when `write()` returns false, and resume it in the peer's `drain`.
+   * Their `state` is of this connection's type here; one that has another handler has what that declares.
    */
-  get peers(): Connection[] {
+  get peers(): Connection<S, G>[] {
     const { context, index } = this.use('peers');
-    return (context.groups?.peersOf(index) ?? []) as Connection[];
+    return (context.groups?.peersOf(index) ?? []) as Connection<S, G>[];
   }
 
   /**
@@ -209,7 +227,7 @@ export class Connection extends ConnectionInput {
    * @returns the group
    * @throws ERR_WAKEONE_IN_GROUP, ERR_WAKEONE_STALE_REGISTRATION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_INVALID_ARGUMENT
    */
-  joinGroup(group?: Group | GroupId): Group {
+  joinGroup(group?: Group | GroupId): Group<G> {
     const turn = this.use('joinGroup()');
     const { memory, strands, registrar, groups } = turn.context;
     const joined =
@@ -221,11 +239,11 @@ export class Connection extends ConnectionInput {
     checkNotSticky(memory, turn.index);
     const ref = joined.refFor(memory);
     const present = memory.groups.refOf(turn.index);
-    if (present === ref) return joined;
+    if (present === ref) return this.group ?? (joined as Group<G>);
     if (present !== NO_GROUP && memory.groups.generationOf(present) !== undefined)
       throw makeError('ERR_WAKEONE_IN_GROUP', `${turn.index}`);
     groups?.join(turn, ref);
-    return joined;
+    return this.group ?? (joined as Group<G>);
   }
 
   /** Leaves its group, if it is in one. At once; its handler that runs now still excludes those of the group. */
@@ -254,6 +272,7 @@ export class Connection extends ConnectionInput {
 
   /** The reactor's: the turn is over. */
   static revoke(connection: Connection): void {
+    connection.turn?.rows.revoke();
     connection.turn = undefined;
   }
 }

@@ -9,6 +9,7 @@ import type { Connecting } from './connecting.ts';
 import type { Locals } from './locals.ts';
 import type { PendingHandlers } from './pending.ts';
 import type { Registrar } from './registrar.ts';
+import type { StateRows } from './state-rows.ts';
 
 /** Bytes that one read asks for. */
 export const READ_BYTES: number = 64 * 1024;
@@ -49,6 +50,7 @@ export type WorkerContext = {
   /** Set before the first turn. */
   groups: GroupTurns | undefined;
   readonly locals: Locals;
+  readonly rows: StateRows;
   readonly loop: LoopTurns;
   readonly pending: PendingHandlers;
   /** By number; what is behind one, its source knows. */

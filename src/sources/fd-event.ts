@@ -1,13 +1,17 @@
 /** A delivery of a bare descriptor as its handler sees it. */
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
+import { handlerOf } from '../slots/record.ts';
 import type { TimeoutKind } from '../slots/timeouts.ts';
 import { Ready } from '../slots/word.ts';
 import { checkDetail } from './arguments.ts';
 import { claimWriteArea, READ_BYTES, type WorkerContext } from './context.ts';
+import { type Group, groupOfTurn } from './group.ts';
 import { checkDelay } from './limits.ts';
 import type { CloseReason } from './reason.ts';
 import { Registration } from './registration.ts';
+import { TurnRows } from './state-rows.ts';
+import type { NoState, StateOf, StateShape } from './state-shape.ts';
 
 /** The state of a delivery, shared between the event and its source. */
 export type Delivery = {
@@ -32,10 +36,14 @@ export type Delivery = {
 /**
  * Given to the handler of a bare descriptor, for as long as that runs. The descriptor is disabled meanwhile: no other
  * delivery of it starts, in any worker.
+ *
+ * @typeParam S the state that the handler declares
+ * @typeParam G what its module declares as `groupState`
  */
-export class FdEvent {
+export class FdEvent<S extends StateShape = NoState, G extends StateShape = NoState> {
   readonly fd: number;
   #delivery: Delivery | undefined;
+  #rows: TurnRows | undefined;
   #controller: AbortController | undefined;
 
   /** Made by the reactor. */
@@ -115,6 +123,25 @@ export class FdEvent {
   get cookie(): bigint {
     const { context, fd } = this.#use('cookie');
     return context.memory.records.cookie(fd);
+  }
+
+  /**
+   * The state that the handler declares, in shared memory: the same in every worker, zero when the registration begins. To
+   * read and to write it is as with a typed array, what does not fit wraps around; bytes are copied. To write a field that is
+   * not declared throws a TypeError.
+   * @example
+   * defineHandlers({ tick: { state: { ticks: 'u32' }, event: (event) => void event.state.ticks++ } });
+   */
+  get state(): StateOf<S> {
+    const { context, fd, config } = this.#use('state');
+    this.#rows ??= new TurnRows(context.rows);
+    return this.#rows.of(fd, handlerOf(config)) as StateOf<S>;
+  }
+
+  /** The group that it is in, undefined if none. */
+  get group(): Group<G> | undefined {
+    const { context, fd } = this.#use('group');
+    return groupOfTurn(context.memory, context.strands, fd, (ref) => this.#groupState(ref));
   }
 
   /**
@@ -223,7 +250,14 @@ export class FdEvent {
 
   /** The reactor's: the turn is over. */
   static revoke(event: FdEvent): void {
+    event.#rows?.revoke();
     event.#delivery = undefined;
+  }
+
+  #groupState(ref: number): object {
+    const { context } = this.#use('group.state');
+    this.#rows ??= new TurnRows(context.rows);
+    return this.#rows.ofGroup(ref);
   }
 
   #has(what: 'in' | 'out', bits: number): boolean {

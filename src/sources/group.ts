@@ -10,6 +10,7 @@ import { READY_NONE } from '../slots/word.ts';
 import { type Affinity, checkNotSticky } from './affinity.ts';
 import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
+import type { NoState, StateOf, StateShape } from './state-shape.ts';
 
 export type GroupOptions = {
   /** Whether it ends when its last member has left. Default: false for `pool.group()`, true for a worker's `group()`. */
@@ -24,18 +25,32 @@ export type GroupId = { readonly source: number; readonly generation: number };
 /** What can be in a group: a registration, or what has one. */
 export type Member = Registration | { readonly registration: Registration };
 
+/** Gives the record of a group, by what its members name. */
+export type StateOfGroup = (ref: number) => object;
+
 /** How long to wait before a look at a slot that somebody else has. */
 const RETRY_MS = 1;
 
-export class Group {
+/** @typeParam G what the module declares as `groupState` */
+export class Group<G extends StateShape = NoState> {
   readonly #memory: PoolMemory;
   readonly #strands: Strands;
   readonly #registration: Registration;
 
+  /** The state as the turn may use it from which this object came. */
+  readonly #stateOf: StateOfGroup | undefined;
+
   /** Use `pool.group()`, or `group()` in a worker. */
-  constructor(memory: PoolMemory, strands: Strands, index: number, generation: number) {
+  constructor(
+    memory: PoolMemory,
+    strands: Strands,
+    index: number,
+    generation: number,
+    stateOf?: StateOfGroup,
+  ) {
     this.#memory = memory;
     this.#strands = strands;
+    this.#stateOf = stateOf;
     this.#registration = new Registration(memory, strands, index, generation);
   }
 
@@ -52,6 +67,17 @@ export class Group {
   /** How many members it has. It may change at any moment, and one that has just joined may not be counted yet. Any thread. */
   get size(): number {
     return this.active ? this.#memory.groups.size(this.#registration.fd) : 0;
+  }
+
+  /**
+   * What its members share: the fields that the module declares as `groupState`, zero when the group is made, the same in
+   * every worker. For the handlers of members, one of which runs at a time: of the group that `connection.group`,
+   * `event.group` or `joinGroup()` has given, as long as the connection or event can be used.
+   * @throws ERR_WAKEONE_NOT_OWNER
+   */
+  get state(): StateOf<G> {
+    if (this.#stateOf === undefined) throw makeError('ERR_WAKEONE_NOT_OWNER', 'group.state');
+    return this.#stateOf(this.#ref) as StateOf<G>;
   }
 
   /**
@@ -200,6 +226,20 @@ export function groupById(memory: PoolMemory, strands: Strands, id: GroupId): Gr
     id.source < slotCount;
   if (!isId) throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'group', 'a group or the id of one', show(id));
   return new Group(memory, strands, id.source, id.generation);
+}
+
+/** The group of a slot that has its turn, undefined if it is in none. `stateOf` gives what that turn may use of it. */
+export function groupOfTurn<G extends StateShape>(
+  memory: PoolMemory,
+  strands: Strands,
+  member: number,
+  stateOf: StateOfGroup,
+): Group<G> | undefined {
+  const { groups } = memory;
+  const ref = groups.refOf(member);
+  const generation = ref === NO_GROUP ? undefined : groups.generationOf(ref);
+  if (generation === undefined) return undefined;
+  return new Group(memory, strands, groups.groupOf(ref), generation, stateOf);
 }
 
 /** What a `group` option or argument names; NO_GROUP for undefined. @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_OTHER_POOL, ERR_WAKEONE_STALE_REGISTRATION */

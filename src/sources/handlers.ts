@@ -7,6 +7,8 @@ import { checkInteger } from './arguments.ts';
 import type { Connection } from './connection.ts';
 import type { FdEvent } from './fd-event.ts';
 import type { CloseReason } from './reason.ts';
+import type { Declaration } from './state-rows.ts';
+import { layOut, NO_LAYOUT, type NoState, type StateShape } from './state-shape.ts';
 
 type Result = void | Promise<void>;
 
@@ -15,26 +17,28 @@ type Result = void | Promise<void>;
  * another worker. In one turn the order is: trigger, data, end, drain, timeout; `close` is the last of all and runs exactly once
  * for each connection whose `open` ran, and for each that `connect()` began.
  */
-export type ConnectionHandlers = {
+export type ConnectionHandlers<S extends StateShape = NoState, G extends StateShape = NoState> = {
+  /** The fields of `connection.state`, with their types. */
+  readonly state?: S;
   /** The connection was accepted (or added), or what `connect()` began is there. */
-  open?(connection: Connection): Result;
+  open?(connection: Connection<S, G>): Result;
   /** New input is there: `connection.input`, `connection.read()`. What is left unread is kept. */
-  data?(connection: Connection): Result;
+  data?(connection: Connection<S, G>): Result;
   /** `registration.trigger(bits)` was called, by any thread: the bits of all calls since the last delivery. */
-  trigger?(connection: Connection, bits: number): Result;
+  trigger?(connection: Connection<S, G>, bits: number): Result;
   /**
    * A timeout is over. The connection goes on, and the same timeout begins again (a deadline does not), unless the handler
    * ends it. Without this handler the connection ends with the reason `{ type: 'timeout', kind }`.
    */
-  timeout?(connection: Connection, kind: TimeoutKind): Result;
+  timeout?(connection: Connection<S, G>, kind: TimeoutKind): Result;
   /** All output has been handed to the kernel after `write()` had returned false. */
-  drain?(connection: Connection): Result;
+  drain?(connection: Connection<S, G>): Result;
   /** The peer will send no more. Without `allowHalfOpen` our side is ended after this handler. */
-  end?(connection: Connection): Result;
+  end?(connection: Connection<S, G>): Result;
   /** The connection failed, or a handler threw. `close` follows. */
-  error?(connection: Connection, error: Error): Result;
+  error?(connection: Connection<S, G>, error: Error): Result;
   /** The end: nothing runs after it. The descriptor is closed when it is done. */
-  close?(connection: Connection, reason: CloseReason): Result;
+  close?(connection: Connection<S, G>, reason: CloseReason): Result;
   /** Bytes that one turn may read; then the connection goes to the tail of the queue. 1 to 2^30, default 256 KiB. */
   readonly maxBytesPerTurn?: number;
   /**
@@ -46,14 +50,29 @@ export type ConnectionHandlers = {
 };
 
 /** The names of those that are functions. */
-export type ConnectionMethod = Exclude<keyof ConnectionHandlers, keyof typeof MOST_PER_TURN>;
+export type ConnectionMethod = Exclude<keyof ConnectionHandlers, 'state' | keyof typeof MOST_PER_TURN>;
 
 /** Handler of a bare descriptor: called for each delivery, and once more for the last (`event.last`). */
-export type FdHandler = (event: FdEvent) => Result;
+export type FdHandler<S extends StateShape = NoState, G extends StateShape = NoState> = (
+  event: FdEvent<S, G>,
+) => Result;
 
-export type Handler = ConnectionHandlers | FdHandler;
+/** The same with a state. */
+export type FdHandlers<S extends StateShape = NoState, G extends StateShape = NoState> = {
+  /** The fields of `event.state`, with their types. */
+  readonly state?: S;
+  event(event: FdEvent<S, G>): Result;
+};
 
-export type HandlerOptions = {
+/** What serves a registration. @typeParam S its state @typeParam G that of groups */
+export type Handler<S extends StateShape = NoState, G extends StateShape = NoState> =
+  | ConnectionHandlers<S, G>
+  | FdHandlers<S, G>
+  | FdHandler<S, G>;
+
+export type HandlerOptions<G extends StateShape = NoState> = {
+  /** The fields of `group.state`, with their types: of all groups of the pool. */
+  readonly groupState?: G;
   /** Runs once in each worker before its first event, with the pool's `workerData`; the pool is ready when all have settled. */
   readonly init?: (workerData: unknown) => Result;
   /** Runs once in each worker after its last event. */
@@ -73,19 +92,33 @@ const MOST_PER_TURN: Readonly<Record<'maxBytesPerTurn' | 'maxMessagesPerTurn', n
   maxBytesPerTurn: 2 ** 30,
   maxMessagesPerTurn: 2 ** 20,
 };
-const CONNECTION_METHODS = new Set(['open', 'trigger', 'data', 'drain', 'timeout', 'end', 'error', 'close']);
+const EVENT_METHODS: ReadonlySet<string> = new Set(['event']);
+const CONNECTION_METHODS: ReadonlySet<string> = new Set([
+  'open',
+  'trigger',
+  'data',
+  'drain',
+  'timeout',
+  'end',
+  'error',
+  'close',
+]);
+
+/** What was inferred of a state: nothing, a declaration, or something that is none and shall not do. */
+type Declared<S> = unknown extends S ? NoState : S extends StateShape ? S : StateShape;
 
 /**
  * Declares the handlers of a module; make the result its default export. Any thread.
  *
- * @throws ERR_WAKEONE_INVALID_ARGUMENT if a handler is neither a function nor an object of the known methods.
+ * @throws ERR_WAKEONE_INVALID_ARGUMENT if a handler is neither a function nor an object of the known methods
+ * @throws ERR_WAKEONE_INVALID_STATE if a state is declared that cannot be
  * @example
  * export default defineHandlers({ echo: { data: (connection) => { connection.write(connection.read()); } } });
  */
-export function defineHandlers<H extends Record<string, Handler>>(
-  handlers: H,
-  options: HandlerOptions = {},
-): HandlerModule<H> {
+export function defineHandlers<const S, const G extends StateShape = NoState>(
+  handlers: { readonly [K in keyof S]: Handler<Declared<S[K]>, G> },
+  options: HandlerOptions<G> = {},
+): HandlerModule<Record<keyof S & string, Handler>> {
   const entries = Object.entries(handlers);
   if (entries.length === 0 || entries.length > MAX_HANDLERS) {
     throw makeError(
@@ -96,17 +129,19 @@ export function defineHandlers<H extends Record<string, Handler>>(
     );
   }
   for (const [name, handler] of entries) checkHandler(name, handler);
+  layOut('groupState', options.groupState);
   for (const [name, hook] of Object.entries(options)) {
+    if (name === 'groupState') continue;
     if (!['init', 'dispose'].includes(name) || (hook !== undefined && typeof hook !== 'function')) {
       throw makeError(
         'ERR_WAKEONE_INVALID_ARGUMENT',
         `options.${name}`,
-        `'init' or 'dispose', a function`,
+        `'init' or 'dispose', a function, or 'groupState'`,
         show(hook),
       );
     }
   }
-  return { handlers, options, [MARK]: true };
+  return { handlers: handlers as unknown as Record<keyof S & string, Handler>, options, [MARK]: true };
 }
 
 function checkHandler(name: string, handler: unknown): void {
@@ -119,20 +154,23 @@ function checkHandler(name: string, handler: unknown): void {
       show(handler),
     );
   }
-  for (const [method, value] of Object.entries(handler)) {
-    if (isBudget(method)) {
+  const { state, ...methods } = handler as { readonly state?: unknown };
+  layOut(`${name}.state`, state);
+  // Beside `event` there is nothing but the state.
+  const known: ReadonlySet<string> = 'event' in methods ? EVENT_METHODS : CONNECTION_METHODS;
+  for (const [method, value] of Object.entries(methods)) {
+    if (known === CONNECTION_METHODS && isBudget(method)) {
       checkInteger(`${name}.${method}`, value, MOST_PER_TURN[method], 1);
       continue;
     }
-    if (!CONNECTION_METHODS.has(method) || typeof value !== 'function') {
-      const known = [...CONNECTION_METHODS].join(', ');
-      throw makeError(
-        'ERR_WAKEONE_INVALID_ARGUMENT',
-        `${name}.${method}`,
-        `a function named one of ${known}, or one of ${Object.keys(MOST_PER_TURN).join(', ')}`,
-        show(value),
-      );
-    }
+    if (known.has(method) && typeof value === 'function') continue;
+    const budgets = known === EVENT_METHODS ? '' : `, or one of ${Object.keys(MOST_PER_TURN).join(', ')}`;
+    throw makeError(
+      'ERR_WAKEONE_INVALID_ARGUMENT',
+      `${name}.${method}`,
+      `a function named one of ${[...known].join(', ')}${budgets}`,
+      show(value),
+    );
   }
 }
 
@@ -145,16 +183,31 @@ export function isHandlerModule(value: unknown): value is HandlerModule {
   return typeof value === 'object' && value !== null && MARK in value;
 }
 
-/** The handlers of a module in the order of their numbers. */
+/** The handlers of a module in the order of their numbers, and their states. */
 export function listHandlers(module: HandlerModule): {
   readonly entries: HandlerEntry[];
-  readonly handlers: Handler[];
+  readonly handlers: (ConnectionHandlers | FdHandler)[];
+  readonly declaration: Declaration;
 } {
   const names = Object.keys(module.handlers).toSorted((a, b) => (a < b ? -1 : 1));
-  const handlers = names.map((name) => module.handlers[name] ?? {});
+  const given = names.map((name) => module.handlers[name] ?? {});
+  const handlers = given.map((handler) =>
+    typeof handler === 'object' && 'event' in handler ? handler.event.bind(handler) : handler,
+  );
   const entries = names.map((name, i) => ({
     name,
     kind: typeof handlers[i] === 'function' ? Kind.RAW : Kind.CONNECTION,
   }));
-  return { entries, handlers };
+  const declared = given.map((handler, i) => {
+    const name = names[i] ?? '';
+    return {
+      name,
+      layout: typeof handler === 'function' ? NO_LAYOUT : layOut(`${name}.state`, handler.state),
+    };
+  });
+  return {
+    entries,
+    handlers,
+    declaration: { handlers: declared, group: layOut('groupState', module.options.groupState) },
+  };
 }

@@ -119,11 +119,12 @@ export class Registrar {
   }
 
   #begin(fd: number, application: Application): number {
-    const { slots, records, census } = this.#memory;
+    const { slots, records, census, states } = this.#memory;
     const { handler, kind, traits, events, cookie, listener, group = NO_GROUP, first = events } = application;
     const generation = slots.generation(fd);
     const timed = this.#beginTimes(fd, application);
     records.begin(fd, generation, packConfig(handler, kind, traits | timed), events, cookie);
+    states.begin(fd, kind, handler);
     if (census.enter(fd, listener)) this.onFirst();
     if (application.sticky === true && !this.#memory.homes.settle(fd)) {
       // All workers have died just now.

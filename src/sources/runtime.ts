@@ -1,6 +1,6 @@
 /** A worker from its first instruction to its last: attaches to the pool, loads the handlers, runs the reactor. */
 import { threadId } from 'node:worker_threads';
-import { makeError, makeErrorFrom } from '../errors.ts';
+import { makeError } from '../errors.ts';
 import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
@@ -30,6 +30,7 @@ import { ListenerSource } from './listener.ts';
 import { Locals } from './locals.ts';
 import { PendingHandlers } from './pending.ts';
 import { Registrar } from './registrar.ts';
+import { StateRows } from './state-rows.ts';
 
 /** How long a worker that ends waits for an app's thread that does not take what was printed. */
 const PRINT_MS = 500;
@@ -41,6 +42,8 @@ export type CurrentWorker = {
   /** Undefined while the module is loaded and its `init` runs. */
   readonly presence?: Presence;
 };
+
+const OTHER_STATE = 'it declares another state than the workers that were started before have';
 
 /** Shortest time between two requests of the monitor for a thread more. */
 const TELL_AGAIN_MS = 10;
@@ -103,6 +106,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     connecting: new Connecting(memory, strands),
     groups: undefined,
     locals: new Locals(memory),
+    rows: new StateRows(memory),
     loop,
     pending,
     handlers,
@@ -126,6 +130,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     handlers.push(...listed.handlers);
     names.push(...listed.entries.map((entry) => entry.name));
     entries.push(...listed.entries);
+    if (!context.rows.declare(listed.declaration)) throw unusable(task.handlers, OTHER_STATE);
     await module.options.init?.(task.workerData);
     // Slots may live here from now on.
     dispatcher.mail.boxes.open(task.worker);
@@ -221,10 +226,9 @@ async function printed(stream: NodeJS.WriteStream): Promise<void> {
 async function loadHandlers(url: string): Promise<HandlerModule> {
   const loaded = (await import(url)) as { readonly default?: unknown };
   if (isHandlerModule(loaded.default)) return loaded.default;
-  throw makeErrorFrom(
-    undefined,
-    'ERR_WAKEONE_HANDLER_MODULE',
-    url,
-    'its default export must be what defineHandlers() returned',
-  );
+  throw unusable(url, 'its default export must be what defineHandlers() returned');
+}
+
+function unusable(url: string, why: string): Error {
+  return makeError('ERR_WAKEONE_HANDLER_MODULE', url, why);
 }

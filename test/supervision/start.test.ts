@@ -58,6 +58,7 @@ it.each([
   ['plain', /default export must be what defineHandlers\(\) returned/],
   ['empty', /default export must be what defineHandlers\(\) returned/],
   ['broken', /echo\.dta/],
+  ['bad-state', /State 'echo\.state\.seq' must be one of u8, /],
   ['missing', /missing\.mjs/],
   ['init-rejects', /init gave up/],
 ])(
@@ -73,6 +74,21 @@ it.each([
     }
   },
 );
+
+it('createPool() rejects with what was wrong with a state as the cause', async () => {
+  await expect(createPool({ handlers: moduleOf('bad-state'), minThreads: 2 })).rejects.toMatchObject({
+    code: 'ERR_WAKEONE_HANDLER_MODULE',
+    cause: { code: 'ERR_WAKEONE_INVALID_STATE' },
+  });
+});
+
+it('createPool() rejects when its workers do not declare the same state', async () => {
+  await expectFailure(
+    { handlers: moduleOf('other-states'), minThreads: 2 },
+    'ERR_WAKEONE_HANDLER_MODULE',
+    /it declares another state than the workers/,
+  );
+});
 
 it('createPool() rejects when init rejects in one of four workers', async () => {
   await expectFailure(
