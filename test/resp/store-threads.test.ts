@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { threadDied } from '../../src/locks/index.ts';
 import { deathsMemory, ownerOfThread } from '../../src/sync/deaths.ts';
-import { stripeAt } from '../../workers/resp/layout.ts';
+import { POOL, stripeAt } from '../../workers/resp/layout.ts';
 import { createMemory, sliceOf, Store } from '../../workers/resp/store.ts';
 import { Collector, slice } from './store-world.ts';
 
@@ -142,6 +142,20 @@ describe('a thread that is killed in the middle of', () => {
     store.maintain();
     expect(store.stats()).toMatchObject({ entries: 51, usedBytes: 53 * 128 });
   });
+
+  test.each([-3, 3])(
+    'taking or giving back of blocks leaves a count that is wrong by %d for a moment',
+    (error) => {
+      const { memory, store } = scattered();
+      const words = new Int32Array(memory);
+      const dead = 1_000_000;
+      words[POOL.lock] = ownerOfThread(dead);
+      words[POOL.free] = (words[POOL.free] ?? 0) + error;
+      threadDied(dead);
+      store.set(slice('k'), slice('v'));
+      expect(store.stats()).toMatchObject({ entries: 51, usedBytes: 51 * 128 });
+    },
+  );
 
   test('anything keeps maintain() from nothing, before and after it is known', async () => {
     const { memory, store } = scattered();
