@@ -9,6 +9,8 @@ type Place = { readonly host: string; readonly port: number };
 type Places = { readonly echo: Place; readonly resp: Place; readonly proxy: Place | undefined };
 
 const DRAIN_MS = 4000;
+/** A client that makes a worker use up its memory is not to use up the machine's. */
+const UNSAFE_HEAP_MB = 128;
 /** A command that is not whole waits in the input, and what comes behind it. */
 const MAX_INPUT: number = MAX_COMMAND_BYTES + 2 ** 20;
 
@@ -21,6 +23,7 @@ async function main(options: DemoOptions): Promise<void> {
     handlers: new URL('../../workers/demo.js', import.meta.url),
     workerData: { upstream, resp },
     maxInput: MAX_INPUT,
+    ...(options.unsafeCommands ? { resourceLimits: { maxOldGenerationSizeMb: UNSAFE_HEAP_MB } } : {}),
     ...(threads === undefined ? {} : { minThreads: threads }),
     ...(concurrency === undefined ? {} : { concurrency }),
   });

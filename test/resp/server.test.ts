@@ -355,7 +355,7 @@ describe('a worker', () => {
     expect(p90).toBeLessThan(10);
   });
 
-  test.each(['throw', 'exit', 'reject', 'terminate'])(
+  test.each(['throw', 'exit', 'reject', 'terminate', 'oom'])(
     'that crashes by %s costs its own client, and not the data',
     async (how) => {
       const cache = await openCache('--threads', '2');

@@ -203,7 +203,7 @@ const harms: Readonly<Record<string, (call: Call) => void>> = {
   },
   'crash exit': () => process.exit(1),
   'crash oom': () => {
-    for (const hoard: number[][] = []; ;) hoard.push(Array.from({ length: 1_000_000 }, Math.random));
+    for (const hoard: number[][] = []; ;) hoard.push(Array.from({ length: 100_000 }, Math.random));
   },
   'crash terminate': (call) => {
     askMain(call, threadId);
