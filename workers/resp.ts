@@ -126,17 +126,11 @@ const resp: HandlerModule = defineHandlers(
     },
   },
   {
-    dispose() {
-      call?.clients.endThread();
-    },
     init(workerData) {
       const { resp: data } = (workerData ?? {}) as { readonly resp?: RespData };
       if (data === undefined) return;
       const clients = new Clients(data.clients, workerId());
-      const { thread, dead } = clients.beginThread();
-      const store = new Store(data.store, { owner: thread });
-      // It may have died while it had a part of the store.
-      if (dead !== 0) store.recover(dead);
+      const store = new Store(data.store);
       const reply = new Reply();
       call = {
         args: [],

@@ -3,15 +3,15 @@
  * killed at any moment and could not tell.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { hearOfDeaths } from '../../dist/src/sync/deaths.js';
 import { sliceOf, Store } from '../../dist/workers/resp/store.js';
 
-const { memory, words, owner, role, count } = workerData;
+const { memory, words, deaths, id, role, count } = workerData;
 const shared = new Int32Array(words);
 const WRONG = 0;
-const HELD = 1;
-const store = new Store(memory, { owner });
-// Of whoever had this number before.
-Atomics.add(shared, HELD, store.recover(owner));
+const NEVER = 1;
+hearOfDeaths(deaths);
+const store = new Store(memory);
 const slice = (text) => sliceOf(Buffer.from(text));
 const wrong = () => Atomics.add(shared, WRONG, 1);
 
@@ -64,7 +64,7 @@ const roles = {
   pairs() {
     const keys = ['a', 'b', 'c', 'd'].map(slice);
     for (let i = 0; i < count; i++) {
-      const value = slice(`${owner}:${i}`);
+      const value = slice(`${id}:${i}`);
       if (
         store.mset(
           keys.flatMap((key) => [key, value]),
@@ -85,6 +85,14 @@ const roles = {
       };
       store.mget(keys, 0, 4, pairs);
       if (new Set(seen.map(String)).size !== 1) wrong();
+    }
+  },
+
+  /** Values of which the memory holds two, and small ones between. */
+  big() {
+    const value = sliceOf(new Uint8Array(400_000));
+    for (let i = 0; i < count; i++) {
+      if (store.set(slice(`k${id}.${i}`), i % 3 === 0 ? value : slice('small')) !== 'stored') wrong();
     }
   },
 
@@ -148,7 +156,7 @@ function hangIn(operation) {
   value.subarray = (start, end) => {
     if (++copies === count) {
       parentPort.postMessage('ready');
-      Atomics.wait(shared, HELD, Atomics.load(shared, HELD));
+      Atomics.wait(shared, NEVER, Atomics.load(shared, NEVER));
     }
     return Uint8Array.prototype.subarray.call(value, start, end);
   };

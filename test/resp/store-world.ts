@@ -52,9 +52,9 @@ export class World {
   readonly sink: Collector = new Collector();
   now = 1_700_000_000_000;
 
-  constructor(byteLength: number, owner = 1) {
+  constructor(byteLength: number) {
     this.memory = createMemory(byteLength);
-    this.store = new Store(this.memory, { owner, now: () => this.now });
+    this.store = new Store(this.memory, { now: () => this.now });
   }
 
   get(key: string): string | undefined {

@@ -3,23 +3,21 @@
  * whatever was evicted is of use for whatever comes. Blocks of a chain that lie side by side, as they do when they come from
  * memory that was never used, are copied at once.
  *
- * A thread may vanish at any instruction of take() and give(): the list that it leaves is sound, since blocks leave it and
- * come to it by one store. At most `free` is wrong, which recover() counts anew, and the blocks under way are in no
- * list, which a sweep of all stripes finds (table.ts).
+ * A thread may die at any instruction of take() and give(): the list that it leaves is sound, since blocks leave it and
+ * come to it by one store. At most `free` is wrong, which the next one counts anew, and the blocks under way are in no
+ * list, which a sweep of all stripes finds (sweep.ts).
  */
-import { Mutex } from '../../src/sync/mutex.ts';
-import { AtomicsPort } from '../../src/sync/port.ts';
+import { Mutex } from '../../src/locks/index.ts';
 import { BLOCK_BYTES, BLOCK_SHIFT, ENTRY_BYTES, type Layout, POOL } from './layout.ts';
 import { areEqual, copyBytes, type Slice } from './slice.ts';
 
-/** About two microseconds: a lock is held for less than that, and to sleep and be woken takes fifty. */
-const SPINS = 100;
+/** A few microseconds: a lock is held for less than that, and to sleep and be woken takes fifty. */
+const SPINS = 50;
 
 /** Takes a lock that is nearly always free. */
-export function acquire(mutex: Mutex, owner: number): void {
-  if (mutex.tryLock(owner)) return;
-  for (let spin = 0; spin < SPINS; spin++) if (mutex.owner === 0 && mutex.tryLock(owner)) return;
-  mutex.lock(owner);
+export function acquire(mutex: Mutex): void {
+  for (let spin = 0; spin < SPINS; spin++) if (mutex.tryLock()) return;
+  mutex.lock();
 }
 
 /** How many blocks an entry needs whose key and value have so many bytes together. */
@@ -31,16 +29,14 @@ export class Blocks {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #mutex: Mutex;
-  readonly #owner: number;
   readonly #nextAt: number;
   readonly #blocksAt: number;
 
-  constructor(memory: SharedArrayBuffer, layout: Layout, owner: number) {
+  constructor(memory: SharedArrayBuffer, layout: Layout) {
     this.count = layout.blocks;
     this.#words = new Int32Array(memory);
     this.#bytes = new Uint8Array(memory);
-    this.#mutex = new Mutex(new AtomicsPort(this.#words), POOL.lock);
-    this.#owner = owner;
+    this.#mutex = new Mutex(memory, POOL.lock * Int32Array.BYTES_PER_ELEMENT);
     this.#nextAt = layout.nextAt;
     this.#blocksAt = layout.blocksAt;
   }
@@ -73,7 +69,7 @@ export class Blocks {
   /** A chain of `count` blocks, all or none: 0. */
   take(count: number): number {
     const words = this.#words;
-    acquire(this.#mutex, this.#owner);
+    this.#lock();
     const free = this.free;
     if (free < count) {
       this.#mutex.unlock();
@@ -126,7 +122,7 @@ export class Blocks {
       last = next;
       count++;
     }
-    acquire(this.#mutex, this.#owner);
+    this.#lock();
     words[this.#nextAt + last] = words[POOL.head] ?? 0;
     words[POOL.head] = chain;
     words[POOL.free] = this.free + count;
@@ -176,20 +172,10 @@ export class Blocks {
     }
   }
 
-  /** After the death of `dead`: true if it held the lock of the free blocks, which is free again. */
-  recover(dead: number): boolean {
-    if (!this.#mutex.recover(dead, this.#owner)) return false;
-    let free = this.count + 1 - (this.#words[POOL.fresh] ?? 0);
-    for (let block = this.#words[POOL.head] ?? 0; block !== 0; block = this.nextOf(block)) free++;
-    this.#words[POOL.free] = free;
-    this.#mutex.unlock();
-    return true;
-  }
-
   /** Frees all blocks but those that are `used`; undefined: all. Only while all stripes are locked. */
   reset(used: Uint8Array | undefined): void {
     const words = this.#words;
-    acquire(this.#mutex, this.#owner);
+    this.#lock();
     words[POOL.head] = 0;
     let head = 0;
     let free = 0;
@@ -207,6 +193,14 @@ export class Blocks {
     words[POOL.free] = free + this.count + 1 - (words[POOL.fresh] ?? 0);
     words[POOL.sweepDue] = 0;
     this.#mutex.unlock();
+  }
+
+  #lock(): void {
+    acquire(this.#mutex);
+    if (!this.#mutex.ownerDied) return;
+    let free = this.count + 1 - (this.#words[POOL.fresh] ?? 0);
+    for (let block = this.#words[POOL.head] ?? 0; block !== 0; block = this.nextOf(block)) free++;
+    this.#words[POOL.free] = free;
   }
 
   /** How many of the next `length` bytes lie side by side. */

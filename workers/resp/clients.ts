@@ -2,10 +2,10 @@
  * The clients of the cache, in shared memory: what CLIENT LIST shows of connections that other workers serve, and the settings
  * that CONFIG changes.
  *
- *     header    word 0 clients, word 1 timeout in seconds, word 2 most clients, word 3 threads so far; double 2 number of the last client, double 3
+ *     header    word 0 clients, word 1 timeout in seconds, word 2 most clients; double 2 number of the last client, double 3
  *               when the server began; word 8 whether somebody has the upkeep, word 9 the
  *               thread that is to be terminated
- *     workers   a line of 64 bytes for each of 32: a double, commands that it has run; word 2 its thread's number in the store
+ *     workers   a line of 64 bytes for each of 32: a double, commands that it has run
  *     entries   256 bytes each, by number of the descriptor:
  *               double 0 number of the client (0: none), word 2 generation of its registration, word 3 edition,
  *               double 2 when it came, double 3 when it last sent something, word 8 number of its last command,
@@ -24,9 +24,7 @@ const WORKER_LINES = 32;
 const LINE_BYTES = 64;
 const HEADER_BYTES: number = LINE_BYTES * (1 + WORKER_LINES);
 
-const Word = { CLIENTS: 0, TIMEOUT: 1, MOST_CLIENTS: 2, THREADS: 3, UPKEEP: 8, VICTIM: 9 } as const;
-/** Of a worker's line. */
-const WORKER_THREAD = 2;
+const Word = { CLIENTS: 0, TIMEOUT: 1, MOST_CLIENTS: 2, UPKEEP: 8, VICTIM: 9 } as const;
 const Double = { LAST_ID: 2, BEGAN: 3 } as const;
 const EntryWord = { GENERATION: 2, EDITION: 3, COMMAND: 8 } as const;
 const EntryDouble = { ID: 0, CAME: 2, SENT: 3 } as const;
@@ -72,20 +70,6 @@ export class Clients {
     this.#doubles = new Float64Array(memory);
     this.#bytes = Buffer.from(memory);
     this.#commandsAt = (LINE_BYTES * (1 + worker)) / 8;
-  }
-
-  /**
-   * Gives this worker a number that no other thread has had; and that of the thread that was this worker before it and did not
-   * end in order, 0 if there is none.
-   */
-  beginThread(): { readonly thread: number; readonly dead: number } {
-    const thread = Atomics.add(this.#words, Word.THREADS, 1) + 1;
-    return { thread, dead: Atomics.exchange(this.#words, 2 * this.#commandsAt + WORKER_THREAD, thread) };
-  }
-
-  /** This worker ends in order. */
-  endThread(): void {
-    Atomics.store(this.#words, 2 * this.#commandsAt + WORKER_THREAD, 0);
   }
 
   /** Adds a connection; its number, or undefined if there are too many. */

@@ -5,6 +5,7 @@
  * stripes are compared, one lock at a time.
  */
 import { STRIPE, STRIPES } from './layout.ts';
+import { sweep } from './sweep.ts';
 import type { Table } from './table.ts';
 
 /** How often an operation asks for room while others take each time what it gets. */
@@ -16,6 +17,8 @@ const SAMPLES = 5;
 const REPRESENTATIVE = 16;
 /** More are not taken from a single stripe. */
 const FEW_BLOCKS = 8;
+/** Waits for others, of 0.1 ms each. */
+const PAUSES = 100;
 /** Buckets that are looked at with one lock. */
 const BUCKETS_AT_ONCE = 256;
 /** Older than any age. */
@@ -42,6 +45,12 @@ export class Eviction {
    */
   makeRoom(stripe: number, needed: number, nowMs: number): boolean {
     const table = this.#table;
+    if (table.sweepDue) {
+      table.unlock(stripe);
+      const found = sweep(table);
+      table.lock(stripe);
+      if (found) return true;
+    }
     const other = this.#next() % STRIPES;
     const mine = table.counted(stripe, STRIPE.entries);
     // What one stripe gives, any other may take. So by chance this one may have become smaller, and its oldest too young.
@@ -59,11 +68,18 @@ export class Eviction {
     const table = this.#table;
     const { blocks } = table;
     if (needed > blocks.count) return false;
+    sweep(table);
+    let pauses = 0;
     // Each turn frees a block, or another thread was quicker.
     for (let turn = 0; turn < blocks.count && blocks.free < needed; turn++) {
       const way = this.#next();
       const stripe = this.#stalest(way, nowMs);
-      if (stripe === undefined) break;
+      if (stripe === undefined) {
+        // Nothing is left: others are just filling what they took. Then it can be evicted.
+        if (++pauses > PAUSES) break;
+        table.pause();
+        continue;
+      }
       table.lock(stripe);
       this.#evictFrom(stripe, way, nowMs, 1);
       // To compare five stripes for each of thousands of small entries would take too long.
@@ -82,7 +98,7 @@ export class Eviction {
     const table = this.#table;
     let removed = 0;
     for (let looked = 0, limit = buckets, stripes = 0; looked < limit && stripes <= STRIPES;) {
-      // Without waiting: the thread that does this may be the one that unlocks what dead threads hold.
+      // Without waiting: it can be looked at the next time.
       const isDue = this.#bucket < table.buckets && table.counted(this.#stripe, STRIPE.expiring) > 0;
       if (!isDue || !table.tryLock(this.#stripe)) {
         this.#stripe = (this.#stripe + 1) % STRIPES;

@@ -2,32 +2,32 @@
  * The data of the cache: keys and values of up to 1 MiB in one SharedArrayBuffer, used by any number of threads.
  *
  *     const memory = createMemory(64 * 2 ** 20);            // one thread; the others are sent it
- *     const store = new Store(memory, { owner: id });       // each thread; 1 to 2^30 - 1, its own
- *     store.recover(id);                                    // if the thread that had this id before may have been killed
+ *     const store = new Store(memory);                      // each thread
  *     store.set(sliceOf(key), sliceOf(value));              // 'stored', 'kept', 'too-large', 'out-of-memory'
  *     store.get(sliceOf(key), sink);                        // copies the value into the sink
  *     setInterval(() => store.maintain(), 100).unref();     // one thread or each
  *
  * Each operation is atomic, mset() and mget() too. Full memory evicts what was not used for longest, about. Keys and values are
- * slices of any buffer, times are milliseconds of the clock `now`.
+ * slices of any buffer, times are milliseconds of the clock `now`. For workers: the main thread, which cannot wait for locks, may use
+ * it while no other thread does.
  *
- * A thread may die at any instruction: what it held is blocked until recover() is called with its id, by the next thread that has
- * this id, before all else, or by any other. Then a key that it was changing in place (the same number of blocks, incrBy,
- * append) is gone, everything else is there, whole.
+ * A thread may die at any instruction. What it held is the next one's as soon as its death is known (wakeone/sync). Then a key
+ * that it was changing in place (the same number of blocks, incrBy, append) is gone, everything else is there, whole.
  *
  * Own, since no package did: lmdb (11 us for a set, keys up to 1978 bytes, its size is no limit, a writer that dies blocks the
  * others), sharedmap (2-3 us, strings of fixed size, no limit by age, a thread that dies blocks the others), ems (0.9 us, no
  * removal, must be compiled), megahash (a map for each thread), node-shared-cache (does not compile since Node 12).
  */
+import { threadId } from 'node:worker_threads';
 import { makeError, show } from '../../src/errors.ts';
 import { blocksFor } from './blocks.ts';
 import { addTo, appendTo, type NoRoom, type NotNumber } from './changes.ts';
 import { Eviction, TRIES } from './eviction.ts';
 import { hashOf } from './hash.ts';
 import { HEADER, MAX_BYTES, STRIPE, STRIPES } from './layout.ts';
-import { clearAll, sweep, takeOver } from './recovery.ts';
 import { lengthOf, type Slice, sliceOf } from './slice.ts';
 import { StripeSet } from './stripe-set.ts';
+import { clearAll, sweep } from './sweep.ts';
 import { stripeOf, Table } from './table.ts';
 
 export { createMemory, MAX_BYTES, MAX_STORE_BYTES, MIN_STORE_BYTES } from './layout.ts';
@@ -45,7 +45,7 @@ export type Sink = {
 };
 
 export type Condition = 'always' | 'absent' | 'present';
-export type StoreOptions = { readonly owner: number; readonly now?: () => number };
+export type StoreOptions = { readonly now?: () => number };
 export type StoreStats = {
   readonly entries: number;
   readonly usedBytes: number;
@@ -60,20 +60,16 @@ const NO_KEY: Slice = sliceOf(new Uint8Array(0));
 export class Store {
   readonly #table: Table;
   readonly #eviction: Eviction;
-  readonly #owner: number;
   readonly #now: () => number;
   readonly #seed0: number;
   readonly #seed1: number;
   readonly #stripes: StripeSet;
 
-  /** @throws ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_INVALID_OPTION */
-  constructor(memory: SharedArrayBuffer, { owner, now = Date.now }: StoreOptions) {
-    if (!Number.isInteger(owner) || owner < 1 || owner >= 2 ** 30)
-      throw makeError('ERR_WAKEONE_INVALID_OPTION', 'owner', 'an integer from 1 to 2^30 - 1', show(owner));
-    this.#table = new Table(memory, owner);
-    this.#eviction = new Eviction(this.#table, owner);
+  /** @throws ERR_WAKEONE_INVALID_ARGUMENT */
+  constructor(memory: SharedArrayBuffer, { now = Date.now }: StoreOptions = {}) {
+    this.#table = new Table(memory);
+    this.#eviction = new Eviction(this.#table, threadId + 1);
     this.#stripes = new StripeSet(this.#table);
-    this.#owner = owner;
     this.#now = now;
     const header = new Int32Array(memory);
     this.#seed0 = header[HEADER.seed0] ?? 0;
@@ -263,21 +259,10 @@ export class Store {
     };
   }
 
-  /** What a timer does now and then: removes some keys whose time is over. Does not wait for locks. */
+  /** What a timer does now and then: removes some keys whose time is over, finds lost memory. Does not wait for locks. */
   maintain(): void {
-    if (this.#table.sweepDue) sweep(this.#table);
     this.#eviction.expireSome(BUCKETS_A_TURN, this.#now());
-  }
-
-  /**
-   * Takes over the locks of the thread that had the id `dead`, which has ended. How many stripes it held. By a thread that has
-   * this id now and has not used the store yet; or, before another one gets it, by any thread that does not wait for locks
-   * otherwise: it might wait for one that only it can take over. This does not wait.
-   */
-  recover(dead: number): number {
-    const held = takeOver(this.#table, dead, this.#owner);
-    if (this.#table.sweepDue) sweep(this.#table);
-    return held;
+    sweep(this.#table);
   }
 
   #read(hash: number, key: Slice, sink: Sink, now: number): boolean {

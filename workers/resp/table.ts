@@ -5,13 +5,14 @@
  * T1  An entry is linked to by one store, when it is whole, and unlinked by one store, before its blocks are given back.
  * T2  What is changed in place is named in `underWay` meanwhile.
  *
- * So a thread may vanish at any instruction: what it leaves is a sound table, in which at most the entry under way must be
- * dropped, counters that are wrong, and blocks that nobody has (recovery.ts).
+ * So a thread may die at any instruction: what it leaves is a sound table, in which at most the entry under way must be
+ * dropped, counters that are wrong, both put right by the next one that locks the stripe, and blocks that nobody
+ * has (sweep.ts).
  */
-import { Mutex } from '../../src/sync/mutex.ts';
+import { Mutex } from '../../src/locks/index.ts';
 import { AtomicsPort } from '../../src/sync/port.ts';
 import { acquire, Blocks, blocksFor } from './blocks.ts';
-import { ENTRY, layoutOf, POOL, STRIPE, STRIPE_SHIFT, stripeAt, STRIPES } from './layout.ts';
+import { ENTRY, HEADER, layoutOf, POOL, STRIPE, STRIPE_SHIFT, stripeAt, STRIPES } from './layout.ts';
 import type { Slice } from './slice.ts';
 
 /** Of the clock that tells what was used last; 2^31 ticks are a year. */
@@ -26,7 +27,6 @@ export class Table {
   readonly blocks: Blocks;
   /** Buckets of a stripe. */
   readonly buckets: number;
-  readonly #owner: number;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #doubles: Float64Array<SharedArrayBuffer>;
   readonly #port: AtomicsPort;
@@ -36,35 +36,38 @@ export class Table {
   #link = 0;
 
   /** @throws ERR_WAKEONE_INVALID_ARGUMENT */
-  constructor(memory: SharedArrayBuffer, owner: number) {
+  constructor(memory: SharedArrayBuffer) {
     const layout = layoutOf(memory);
     const port = new AtomicsPort(new Int32Array(memory));
-    this.blocks = new Blocks(memory, layout, owner);
+    this.blocks = new Blocks(memory, layout);
     this.buckets = layout.buckets;
     this.#bucketsAt = layout.bucketsAt;
-    this.#owner = owner;
     this.#words = new Int32Array(memory);
     this.#doubles = new Float64Array(memory);
     this.#port = port;
-    this.#mutexes = Array.from({ length: STRIPES }, (_, i) => new Mutex(port, stripeAt(i) + STRIPE.lock));
+    this.#mutexes = Array.from(
+      { length: STRIPES },
+      (_, i) => new Mutex(memory, (stripeAt(i) + STRIPE.lock) * Int32Array.BYTES_PER_ELEMENT),
+    );
   }
 
   lock(stripe: number): void {
-    acquire(this.mutexOf(stripe), this.#owner);
+    const mutex = this.#mutexOf(stripe);
+    acquire(mutex);
+    if (mutex.ownerDied) this.#repair(stripe);
   }
 
   tryLock(stripe: number): boolean {
-    return this.mutexOf(stripe).tryLock(this.#owner);
+    const mutex = this.#mutexOf(stripe);
+    if (!mutex.tryLock()) return false;
+    if (mutex.ownerDied) this.#repair(stripe);
+    return true;
   }
 
   unlock(stripe: number): void {
     // Something threw in the middle of a change: what it left is no value.
-    if (this.#words[stripeAt(stripe) + STRIPE.underWay] !== 0) this.dropUnderWay(stripe);
-    this.mutexOf(stripe).unlock();
-  }
-
-  mutexOf(stripe: number): Mutex {
-    return this.#mutexes[stripe] as Mutex;
+    if (this.#words[stripeAt(stripe) + STRIPE.underWay] !== 0) this.#repair(stripe);
+    this.#mutexOf(stripe).unlock();
   }
 
   /** The entry of a key, 0 if there is none or its time is over. */
@@ -236,41 +239,17 @@ export class Table {
     return this.#words[stripeAt(stripe) + counter] ?? 0;
   }
 
-  /** Unlinks the entry under way, if any. Its blocks are lost until a sweep: they may be linked in any way. */
-  dropUnderWay(stripe: number): void {
-    const underWay = stripeAt(stripe) + STRIPE.underWay;
-    const entry = this.#words[underWay] ?? 0;
-    if (entry === 0) return;
-    let link = this.linkOf(stripe, this.#words[this.blocks.wordOf(entry) + ENTRY.hash] ?? 0);
-    while (this.entryAt(link) !== entry && this.entryAt(link) !== 0)
-      link = this.linkAfter(this.entryAt(link));
-    if (this.entryAt(link) === entry) this.#port.store(link, this.entryAt(this.linkAfter(entry)));
-    this.#port.store(POOL.sweepDue, 1);
-    this.recount(stripe);
-    this.#port.store(underWay, 0);
-  }
-
-  /** Sets the counters of a stripe to what is there. */
-  recount(stripe: number): void {
-    let entries = 0;
-    let expiring = 0;
-    for (let bucket = 0; bucket < this.buckets; bucket++) {
-      let entry = this.entryAt(this.linkOf(stripe, bucket));
-      for (; entry !== 0; entry = this.entryAt(this.linkAfter(entry))) {
-        entries++;
-        if (this.expiryOf(entry) !== 0) expiring++;
-      }
-    }
-    this.#words[stripeAt(stripe) + STRIPE.entries] = entries;
-    this.#words[stripeAt(stripe) + STRIPE.expiring] = expiring;
-  }
-
   /** Unlinks all entries of a stripe, whose blocks must then be freed otherwise. */
   clear(stripe: number): void {
     const first = this.linkOf(stripe, 0);
     this.#words.fill(0, first, first + this.buckets);
     this.#words[stripeAt(stripe) + STRIPE.entries] = 0;
     this.#words[stripeAt(stripe) + STRIPE.expiring] = 0;
+  }
+
+  /** Lets other threads go on for 0.1 ms. */
+  pause(): void {
+    this.#port.wait(HEADER.format, this.#port.load(HEADER.format), 0.1);
   }
 
   /** Asks for a sweep, or tells whether one was asked for. */
@@ -280,6 +259,36 @@ export class Table {
 
   get sweepDue(): boolean {
     return this.#port.load(POOL.sweepDue) !== 0;
+  }
+
+  #mutexOf(stripe: number): Mutex {
+    return this.#mutexes[stripe] as Mutex;
+  }
+
+  /** Unlinks the entry under way, if any, whose blocks may be linked in any way, and counts what is there. */
+  #repair(stripe: number): void {
+    // First: if this thread dies too, the next one repairs the stripe, but the blocks are lost without this.
+    this.askForSweep();
+    const words = this.#words;
+    const at = stripeAt(stripe);
+    const underWay = words[at + STRIPE.underWay] ?? 0;
+    let entries = 0;
+    let expiring = 0;
+    for (let bucket = 0; bucket < this.buckets; bucket++) {
+      let link = this.linkOf(stripe, bucket);
+      for (let entry = this.entryAt(link); entry !== 0; entry = this.entryAt(link)) {
+        if (entry === underWay) {
+          this.#port.store(link, this.entryAt(this.linkAfter(entry)));
+          continue;
+        }
+        entries++;
+        if (this.expiryOf(entry) !== 0) expiring++;
+        link = this.linkAfter(entry);
+      }
+    }
+    words[at + STRIPE.entries] = entries;
+    words[at + STRIPE.expiring] = expiring;
+    this.#port.store(at + STRIPE.underWay, 0);
   }
 
   #count(stripe: number, counter: number, change: number): void {

@@ -1,35 +1,19 @@
 /**
- * What is done after a thread has died: the locks that it held are taken over, stripe by stripe, and what it has left half done
- * in them is dropped. So the store goes on at once. What it may have lost are blocks, taken and not linked or unlinked
- * and not given back. A sweep finds them: it needs all stripes, and another thread that has died may hold
- * one, so it does not wait for them but is tried again, by the timer of each thread (Store.maintain).
+ * What needs all stripes: to find the blocks that are nobody's since a thread has died, which had taken them and not linked, or
+ * unlinked and not given back; and to remove everything.
  */
 import { STRIPES } from './layout.ts';
 import type { Table } from './table.ts';
 
-/** How often a stripe is asked for before the sweep is put off: a millisecond or so. */
-const TRIES = 20_000;
+/** How often a stripe is asked for before the sweep is put off. */
+const TRIES = 1000;
 
-/** Takes over what `dead` held, for `owner`. How many stripes that were. */
-export function takeOver(table: Table, dead: number, owner: number): number {
-  let held = 0;
-  for (let stripe = 0; stripe < STRIPES; stripe++) {
-    if (!table.mutexOf(stripe).recover(dead, owner)) continue;
-    held++;
-    // First: whoever dies in the middle of this leaves the rest to the next one.
-    table.askForSweep();
-    table.recount(stripe);
-    // Drops what was under way.
-    table.unlock(stripe);
-  }
-  // After the stripes: who waits for this lock holds one of them, and never the other way round.
-  table.blocks.recover(dead);
-  return held;
-}
-
-/** Finds the blocks that nobody has. False if that must wait, since a stripe is locked. */
+/**
+ * Finds the blocks that nobody has, if it was asked for. False if there was nothing to do, or it must wait, since a stripe is
+ * locked: perhaps by another thread that has died, of which nobody knows yet. By a thread that holds no stripe.
+ */
 export function sweep(table: Table): boolean {
-  if (!tryLockAll(table)) return false;
+  if (!table.sweepDue || !tryLockAll(table)) return false;
   const used = new Uint8Array(table.blocks.count + 1);
   for (let stripe = 0; stripe < STRIPES; stripe++) {
     for (let bucket = 0; bucket < table.buckets; bucket++) {
