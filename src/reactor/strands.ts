@@ -143,7 +143,7 @@ export class Strands {
 
   /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
   posted(index: number, generation: number): void {
-    // Most posts come while one before them still waits for its turn.
+    // Somebody may have asked already, and a load is cheaper than a swap.
     if (this.#memory.slots.isAsked(index, generation, Flag.USER)) return;
     this.#askForPosts(index, generation);
   }

@@ -7,8 +7,9 @@
  *     (Seven bits: a poster that sleeps between its load and its CAS while the slot is reused 64 times could err.)
  * U2  A value is taken by one CAS, so it is given to a handler exactly once. `claimed` stays set while that handler runs:
  *     if its worker dies, the reaper knows that a value is lost and says so.
- * U3  Who posts then sets Flag.USER in the slot's word; who takes has claimed the flag before. So a value that comes too
- *     late for one turn brings another one.
+ * U3  Who posts where nothing waited then sets Flag.USER in the slot's word; who takes has claimed the flag before. So a value
+ *     that comes too late for one turn brings another one. Who joins what waits need not: the flag is set or about to be,
+ *     or the owner is in a turn that takes it, or the slot is silent, and what ends the silence brings a turn.
  * U4  The take of the last delivery closes the word in the same CAS, by a generation that is none of its neighbours': what
  *     is posted before it is in that delivery, and a post after it is told to be stale.
  */
@@ -35,6 +36,8 @@ export const Posted = {
   STALE: 1,
   /** The sum of what waits would be larger than MAX_USER_VALUE: nothing has changed. */
   FULL: 2,
+  /** Done, and something waited already: its poster asks for the turn. */
+  JOINED: 3,
 } as const;
 export type Posted = (typeof Posted)[keyof typeof Posted];
 
@@ -60,6 +63,25 @@ export function merged(value: number, merge: Merge, posted: number): number {
   }
 }
 
+/** The post itself, to the user word at `at`; who is told that he JOINED need not ask for a turn. Any thread. */
+export function postTo(port: Port, at: number, generation: number, merge: Merge, value: number): Posted {
+  let word = port.peek(at);
+  for (;;) {
+    if (!isUserWordOf(word, generation)) {
+      const fresh = port.load(at);
+      if (fresh === word) return Posted.STALE;
+      word = fresh;
+      continue;
+    }
+    const waiting = valueOf(word);
+    const next = merged(waiting, merge, value);
+    if (next > VALUE_MASK) return Posted.FULL;
+    const found = port.compareExchange(at, word, (word & ~VALUE_MASK) | next);
+    if (found === word) return waiting === 0 ? Posted.DONE : Posted.JOINED;
+    word = found;
+  }
+}
+
 export class UserWords {
   readonly #port: Port;
   readonly #first: number;
@@ -73,21 +95,7 @@ export class UserWords {
 
   /** Posts `value` (1 to MAX_USER_VALUE). Any thread; the caller then asks for a turn with Flag.USER. */
   post(index: number, generation: number, merge: Merge, value: number): Posted {
-    const at = this.#at(index);
-    let word = this.#port.peek(at);
-    for (;;) {
-      if (!isUserWordOf(word, generation)) {
-        const fresh = this.#port.load(at);
-        if (fresh === word) return Posted.STALE;
-        word = fresh;
-        continue;
-      }
-      const next = merged(valueOf(word), merge, value);
-      if (next > VALUE_MASK) return Posted.FULL;
-      const found = this.#port.compareExchange(at, word, (word & ~VALUE_MASK) | next);
-      if (found === word) return Posted.DONE;
-      word = found;
-    }
+    return postTo(this.#port, this.#at(index), generation, merge, value);
   }
 
   /**

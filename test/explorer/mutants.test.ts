@@ -199,6 +199,9 @@ describe('a user word that', () => {
       TAKEN_WRONGLY,
     ));
 
+  test('tells a poster by an old look that another one asks for the turn', () =>
+    fails({ makeUsers: (port, layout) => new Users.JoinsByFirstLook(port, layout) }, TAKEN_WRONGLY));
+
   test('is taken in two steps', () =>
     fails(
       { makeUsers: (port, layout) => new UserWords(new SplitPort(port, (at) => at === SLOT_USER), layout) },

@@ -96,9 +96,12 @@ export class UserWorld {
     if (this.#case.mistake === 'asks for a turn before it posts') this.#askForPosts(generation);
     const { merge } = this.#case;
     const value = merge === Merge.COUNT ? 1 : 1 << (this.#cookieOf(generation) * GENERATION_BITS + id);
-    if (this.users.post(SLOT, generation, merge, value) !== Posted.DONE) return;
+    const posted = this.users.post(SLOT, generation, merge, value);
+    if (posted === Posted.STALE || posted === Posted.FULL) return;
     this.#notePost(generation, value);
-    if (this.#case.mistake !== 'asks for a turn before it posts') this.#askForPosts(generation);
+    if (this.#case.mistake === 'asks for a turn before it posts') return;
+    if (posted === Posted.JOINED && stateOf(this.#port.peek(SLOT_WORD)) !== State.ARMED) return;
+    this.#askForPosts(generation);
   }
 
   /** A worker's turn: one hint, if there is one. */

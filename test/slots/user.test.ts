@@ -108,7 +108,7 @@ describe('a user word', () => {
         true,
         true,
       ]);
-      expect(users.post(SLOT, generation, Merge.ADD, 1)).toBe(Posted.DONE);
+      expect(users.post(SLOT, generation, Merge.ADD, 1)).toBe(Posted.JOINED);
       users.settle(SLOT);
       expect(users.take(SLOT, false)).toBe(MOST);
       users.settle(SLOT);

@@ -37,6 +37,15 @@ export class PostsToAnyGeneration extends MutantUsers {
   }
 }
 
+/** Whether it joins what waits is decided by its first look, and not by the word that its swap has replaced (U3). */
+export class JoinsByFirstLook extends MutantUsers {
+  override post(index: number, generation: number, merge: Merge, value: number): Posted {
+    const waited = valueOf(this.port.load(this.at(index))) !== 0;
+    const posted = super.post(index, generation, merge, value);
+    return posted === Posted.DONE && waited ? Posted.JOINED : posted;
+  }
+}
+
 /** settle stores an empty word: what was posted while the handler ran is gone. */
 export class ClearsInSettle extends MutantUsers {
   override settle(index: number): void {
