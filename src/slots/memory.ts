@@ -14,6 +14,7 @@ import { Homes } from './homes.ts';
 import { SlotRecords } from './record.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
+import { Units } from './units.ts';
 import { UserWords } from './user.ts';
 
 /** What a thread needs to attach: two SharedArrayBuffers. */
@@ -31,6 +32,7 @@ export class PoolMemory {
   readonly slots: SlotTable;
   readonly records: SlotRecords;
   readonly users: UserWords;
+  readonly units: Units;
   readonly groups: GroupTable;
   readonly homes: Homes;
   readonly census: Census;
@@ -55,6 +57,7 @@ export class PoolMemory {
     this.slots = new SlotTable(this.port, layout);
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
+    this.units = new Units(this.port, layout, me);
     this.groups = new GroupTable(this.port, layout, this.slots);
     this.homes = new Homes(this.port, layout);
     this.census = new Census(this.port, layout, this.records);

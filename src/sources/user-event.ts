@@ -83,7 +83,8 @@ export class UserEvent {
    * no system call while the pool is busy.
    * @param value 1 to 2^23 - 1, default 1; an event that counts takes none
    * @throws ERR_WAKEONE_INVALID_ARGUMENT
-   * @throws ERR_WAKEONE_EVENT_FULL if a sum or count would be more than 2^23 - 1: nothing is posted
+   * @throws ERR_WAKEONE_EVENT_FULL if a sum or count would be more than 2^23 - 1: nothing is posted. A count holds up to 256
+   *   posts that are being delivered
    * @throws ERR_WAKEONE_STALE_REGISTRATION if the event has ended
    */
   post(value = 1): void {

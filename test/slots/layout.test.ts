@@ -27,7 +27,7 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(6);
+    expect(L.LAYOUT_VERSION).toBe(7);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -141,12 +141,13 @@ describe('words that several threads change', () => {
 function oneEach({
   USER,
   CONNECT,
+  BEGUN,
   MEMBERS,
   MEMBER_COUNT,
   ...words
-}: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER' | 'CONNECT' | 'MEMBERS' | 'MEMBER_COUNT'> {
+}: typeof L.SlotWord): Omit<typeof L.SlotWord, 'USER' | 'CONNECT' | 'BEGUN' | 'MEMBERS' | 'MEMBER_COUNT'> {
   expect(USER).toBe(words.FAMILY);
-  expect(CONNECT).toBe(words.PARENT_GENERATION);
+  expect([CONNECT, BEGUN]).toEqual([words.PARENT_GENERATION, words.PARENT_GENERATION]);
   expect([MEMBERS, MEMBER_COUNT]).toEqual([words.COOKIE_LO, words.COOKIE_HI]);
   return words;
 }

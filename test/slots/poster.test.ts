@@ -35,7 +35,7 @@ test.each([State.QUEUED, State.ACTIVE, State.DISABLED])(
       Posted.JOINED,
       Posted.JOINED,
     ]);
-    expect(users.take(SLOT, false)).toBe(6);
+    expect(users.take(SLOT)).toBe(6);
     expect(poster.post(1)).toBe(Posted.DONE);
   },
 );

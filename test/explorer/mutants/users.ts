@@ -56,10 +56,10 @@ export class ClearsInSettle extends MutantUsers {
 
 /** A take leaves no mark: nobody can tell what its worker had in its hands when it died (U2). */
 export class TakesUnmarked extends MutantUsers {
-  override take(index: number, one: boolean): number {
+  override take(index: number): number {
     for (;;) {
       const word = this.port.load(this.at(index));
-      const taken = one ? Math.min(1, valueOf(word)) : valueOf(word);
+      const taken = valueOf(word);
       if (taken === 0) return 0;
       if (this.port.compareExchange(this.at(index), word, word - taken) === word) return taken;
     }
