@@ -1,4 +1,5 @@
 /** Options of a pool: types, defaults, and the one validator. */
+import type { ResourceLimits } from 'node:worker_threads';
 import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { makeError, show } from './errors.ts';
@@ -38,6 +39,11 @@ export type PoolOptions = {
   readonly graceMs?: number;
   /** Given to the `init` hook of the handler module; structured clone. */
   readonly workerData?: unknown;
+  /**
+   * Limits of each worker's JavaScript heap and stack, as of `node:worker_threads`. A worker that reaches them ends alone and is
+   * replaced; without them, what uses up all memory may end the process.
+   */
+  readonly resourceLimits?: ResourceLimits | undefined;
   /** Gives up the start of the pool. */
   readonly signal?: AbortSignal;
   /** Hints that may wait in the ring before another worker is woken at once instead of within a millisecond. Default: as
@@ -99,6 +105,7 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
     sharedMemory: integer('sharedMemory', options.sharedMemory, 0, MAX_MEMORY, () => 2 ** 26),
     graceMs: integer('graceMs', options.graceMs, 0, 2 ** 31 - 1, () => 1000),
     workerData: options.workerData,
+    resourceLimits: resourceLimits(options.resourceLimits),
     signal: options.signal,
     wakeAtHints:
       options.wakeAtHints === undefined
@@ -107,6 +114,22 @@ export function resolveOptions(options: PoolOptions, openFiles: number): Resolve
     wakeRulesOff: wakeRules(options.wakeRulesOff),
     safetyTimeoutMs: integer('safetyTimeoutMs', options.safetyTimeoutMs, 0, 2 ** 31 - 1, () => 0),
   };
+}
+
+const RESOURCE_LIMITS: Readonly<Record<keyof ResourceLimits, true>> = {
+  maxYoungGenerationSizeMb: true,
+  maxOldGenerationSizeMb: true,
+  codeRangeSizeMb: true,
+  stackSizeMb: true,
+};
+
+function resourceLimits(given: ResourceLimits | undefined): ResourceLimits | undefined {
+  if (given === undefined) return undefined;
+  checkNames(given, RESOURCE_LIMITS);
+  for (const [name, value] of Object.entries(given))
+    if (value !== undefined && !(typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY))
+      throw invalid(`resourceLimits.${name}`, 'a positive number of megabytes', value);
+  return { ...given };
 }
 
 function wakeRules(given: readonly WakeRule[] | undefined): readonly WakeRule[] {
@@ -133,6 +156,7 @@ const OPTION_NAMES: Readonly<Record<keyof PoolOptions, true>> = {
   sharedMemory: true,
   graceMs: true,
   workerData: true,
+  resourceLimits: true,
   signal: true,
   wakeAtHints: true,
   wakeRulesOff: true,

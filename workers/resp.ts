@@ -29,8 +29,15 @@ const parser = new Parser();
 /** Undefined if the pool was not given `workerData.resp`: then nobody listens. */
 let call: Call;
 
+/** What is kept of a connection from one event to the next. */
+const state = {
+  /** Bytes of input without which the next command cannot be whole: one that trickles in is not parsed for each byte. */
+  needed: 'u32',
+} as const;
+type Client = Connection<typeof state>;
+
 /** Runs the commands that are whole, as long as the client takes their replies. */
-function serve(connection: Connection): void {
+function serve(connection: Client): void {
   const { reply, clients } = call;
   const { input } = connection;
   if (clients.idOf(connection.fd) === 0) {
@@ -38,11 +45,17 @@ function serve(connection: Connection): void {
     connection.consume();
     return;
   }
+  if (input.length < connection.state.needed) return;
   call.connection = connection;
   let at = 0;
   let commands = 0;
+  let needed = 0;
   try {
-    while (at < input.length && !call.quits && parser.parse(input, at)) {
+    while (at < input.length && !call.quits) {
+      if (!parser.parse(input, at)) {
+        needed = parser.end - at;
+        break;
+      }
       at = parser.end;
       if (parser.count === 0) continue;
       call.args = parser.args;
@@ -56,6 +69,7 @@ function serve(connection: Connection): void {
     reply.error(`ERR ${error.message}`);
     call.quits = true;
   } finally {
+    connection.state.needed = needed;
     connection.consume(call.quits ? input.length : at);
     if (commands > 0) clients.heard(connection.fd, commands);
     if (reply.length > 0) connection.write(reply.take());
@@ -68,13 +82,13 @@ function serve(connection: Connection): void {
   connection.deadline(LINGER_MS);
 }
 
-function refuse(connection: Connection): void {
+function refuse(connection: Client): void {
   connection.end('-ERR max number of clients reached\r\n');
   connection.deadline(LINGER_MS);
 }
 
 /** Sets the timeout that CONFIG says. */
-function applyTimeout(connection: Connection): void {
+function applyTimeout(connection: Client): void {
   const seconds = call.clients.timeoutSeconds;
   connection.idleTimeout(seconds === 0 ? undefined : seconds * MS_PER_SECOND);
 }
@@ -90,6 +104,7 @@ const textOf = (address: SocketAddress | undefined): string => {
 const resp: HandlerModule = defineHandlers(
   {
     resp: {
+      state,
       open(connection) {
         const { fd, remoteAddress, localAddress } = connection;
         const { generation } = connection.registration;

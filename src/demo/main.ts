@@ -1,7 +1,7 @@
 /** The demo: a TCP echo and a cache for clients of Redis on N threads, and a TCP proxy if asked for. */
 import { lookup } from 'node:dns/promises';
 import { MAX_COMMAND_BYTES } from '../../workers/resp/parser.ts';
-import { createResp } from '../../workers/resp/setup.ts';
+import { createResp, obeyUnsafeCommands } from '../../workers/resp/setup.ts';
 import { createPool, type Pool } from '../index.ts';
 import { type DemoOptions, parseOptions, RESP_PORT, type Upstream, USAGE } from './options.ts';
 
@@ -9,26 +9,30 @@ type Place = { readonly host: string; readonly port: number };
 type Places = { readonly echo: Place; readonly resp: Place; readonly proxy: Place | undefined };
 
 const DRAIN_MS = 4000;
+/** A client that makes a worker use up its memory is not to use up the machine's. */
+const UNSAFE_HEAP_MB = 128;
 /** A command that is not whole waits in the input, and what comes behind it. */
 const MAX_INPUT: number = MAX_COMMAND_BYTES + 2 ** 20;
 
 async function main(options: DemoOptions): Promise<void> {
   const { threads, concurrency } = options;
   const upstream = await addressOf(options.upstream);
+  const resp = createResp(options.respMemory, options.unsafeCommands);
+  if (options.unsafeCommands) obeyUnsafeCommands(resp);
   const pool = await createPool({
     handlers: new URL('../../workers/demo.js', import.meta.url),
-    workerData: { upstream, resp: createResp(options.respMemory, options.unsafeCommands) },
+    workerData: { upstream, resp },
     maxInput: MAX_INPUT,
+    ...(options.unsafeCommands ? { resourceLimits: { maxOldGenerationSizeMb: UNSAFE_HEAP_MB } } : {}),
     ...(threads === undefined ? {} : { minThreads: threads }),
     ...(concurrency === undefined ? {} : { concurrency }),
   });
   const echo = await listen(pool, options, 'echo', options.echo);
-  const resp = await listenResp(pool, options);
+  const cache = await listenResp(pool, options);
   const proxy = options.proxy === undefined ? undefined : await listen(pool, options, 'proxy', options.proxy);
   // Before the ready line: who has read it may send a signal at once.
   endOnSignals(pool);
-  if (options.unsafeCommands) process.on('SIGUSR2', () => process.exit(0));
-  announce(options, pool, { echo, resp, proxy });
+  announce(options, pool, { echo, resp: cache, proxy });
   if (options.statsIntervalMs > 0) {
     setInterval(() => {
       console.log(options.json ? JSON.stringify({ stats: pool.stats() }) : summary(pool));

@@ -161,6 +161,11 @@ export class Dispatcher<
     return woken;
   }
 
+  /** Becomes the one that searches, though nobody has woken it. False if another one is. Worker; it owes stopSearching(). */
+  search(): boolean {
+    return this.#oneSearcher && this.memory.port.exchange(Word.SEARCHER, SEARCHING) === 0;
+  }
+
   /** A woken worker has found something, or is about to sleep. Then it owes a look (D1). */
   stopSearching(): void {
     this.memory.port.store(Word.SEARCHER, 0);
@@ -216,9 +221,9 @@ export class Dispatcher<
     this.memory.port.or(Word.POLLER, POLLER_WAITS);
   }
 
-  /** The poller does not wait (any more). */
-  endWait(): void {
-    this.memory.port.and(Word.POLLER, ~POLLER_WAITS);
+  /** The poller does not wait (any more). True if somebody has kicked it. */
+  endWait(): boolean {
+    return (this.memory.port.and(Word.POLLER, ~POLLER_WAITS) & POLLER_WAITS) === 0;
   }
 
   /** Puts the poll hint back at the tail. Its holder, or the supervisor of a dead one. */

@@ -168,6 +168,18 @@ export class Presence {
     this.#runnable = false;
   }
 
+  /** Looks for work before it rests, as one that was woken does. False if another one does, or it may take none. */
+  search(): boolean {
+    if (!this.#runnable || !this.#dispatcher.search()) return false;
+    this.#searching = true;
+    return true;
+  }
+
+  /** The look of one that searches: whether there is something to do, of whatever kind. */
+  finds(): boolean {
+    return this.#dispatcher.hasWork() || this.#findsMail() || this.isStopping || this.isCalled;
+  }
+
   /** The search is over, with or without a find; the caller looks at the ring after this (D1). */
   stopSearching(): void {
     if (!this.#searching) return;
@@ -203,10 +215,12 @@ export class Presence {
     return this.hasReason();
   }
 
-  endPark(): void {
-    if (!this.#dispatcher.lot.settle(this.#worker)) return;
+  /** True if somebody has woken it. */
+  endPark(): boolean {
+    if (!this.#dispatcher.lot.settle(this.#worker)) return false;
     this.#searching = true;
     this.#memory.count(Counter.WAKES);
+    return true;
   }
 
   /**
@@ -246,11 +260,12 @@ export class Presence {
     this.#dispatcher.mail.stopWaiting(this.#worker);
     this.#dispatcher.announceWait();
     this.#dispatcher.mail.passPlace();
-    return this.#dispatcher.hasWork() || this.#findsMail() || this.isStopping || this.isCalled;
+    return this.finds();
   }
 
-  endWait(): void {
-    this.#dispatcher.endWait();
+  /** True if it was kicked, whatever else has come. */
+  endWait(): boolean {
+    return this.#dispatcher.endWait();
   }
 
   /** Why a worker that has announced its park must not rest. */

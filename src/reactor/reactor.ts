@@ -16,6 +16,7 @@ import { type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { HOME_SHIFT, homeOf, isWorker, kindOf } from '../slots/record.ts';
 import { ParkState } from '../sync/parking.ts';
 import type { PoolDispatcher } from './dispatcher.ts';
+import { Linger } from './linger.ts';
 import type { LoopTurns } from './loop-turns.ts';
 import { Poller } from './poller.ts';
 import { Presence } from './presence.ts';
@@ -58,6 +59,7 @@ export class Reactor {
   readonly #memory: PoolMemory;
   readonly #strands: Strands;
   readonly #poller: Poller;
+  readonly #linger: Linger;
   readonly #sources: readonly Source[];
   readonly #hooks: ReactorHooks;
   readonly #line: number;
@@ -89,6 +91,7 @@ export class Reactor {
     this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
     this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
     this.presence = new Presence(dispatcher, worker);
+    this.#linger = new Linger(this.presence);
   }
 
   /** Starts the loop; it runs until the pool is stopped. */
@@ -150,7 +153,9 @@ export class Reactor {
       this.#strands.restore(index, claimed);
       return;
     }
-    const source = this.#sources[kindOf(config)];
+    const kind = kindOf(config);
+    const source = this.#sources[kind];
+    this.#linger.noteTurn(kind);
     if (this.#paced % SAMPLE_EVERY === 0) {
       const began = performance.now();
       source?.turn(index, claimed);
@@ -185,6 +190,10 @@ export class Reactor {
       return Wait.YIELD;
     }
     const open = this.loop.open;
+    if (!open && this.#linger.linger()) {
+      this.#delivered(this.#poller.poll(0));
+      return Wait.LOOK;
+    }
     let result: Wait = Wait.LOOK;
     let timeoutMs = open ? 0 : -1;
     if (this.presence.announceWait()) {
@@ -195,7 +204,7 @@ export class Reactor {
     }
     const count = this.#poller.wait(timeoutMs);
     // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.
-    this.presence.endWait();
+    this.#linger.noteRest(this.presence.endWait());
     this.#setPhase(WorkerPhase.RUNNING);
     this.presence.becomeRunnable();
     this.#delivered(this.#poller.deliverBatch(count));
@@ -213,6 +222,7 @@ export class Reactor {
     this.presence.stopSearching();
     if (this.loop.owesTurnBeforeWait()) return Wait.YIELD;
     const open = this.loop.open;
+    if (!open && this.#linger.linger()) return Wait.LOOK;
     let result: Wait = Wait.LOOK;
     if (!this.presence.announcePark(open ? ParkState.SLEEPS_KERNEL : ParkState.SLEEPS_FUTEX)) {
       this.#memory.count(Counter.PARKS);
@@ -224,7 +234,7 @@ export class Reactor {
       }
       this.#setPhase(WorkerPhase.RUNNING);
     }
-    this.presence.endPark();
+    this.#linger.noteRest(this.presence.endPark());
     return !open && this.presence.retires() ? Wait.RETIRE : result;
   }
 

@@ -132,9 +132,13 @@ export class Strands {
     return outcome;
   }
 
+  /** How often this thread has asked something of whatever slot: a handler may have, of its own. */
+  requests = 0;
+
   /** Asks something of a slot's owner: any thread, any time. False if the registration has ended. */
   request(index: number, generation: number, flag: number): boolean {
     const { slots } = this.#memory;
+    this.requests++;
     const outcome = slots.request(index, generation, flag);
     if (outcome === Outcome.PUSH) this.#pushNow(index);
     if (outcome === Outcome.DONE && flag === Flag.FORCED) this.#alert(index, generation);
@@ -143,7 +147,7 @@ export class Strands {
 
   /** Tells the owner that something was posted. Any thread; within the pool without a system call while the monitor is awake. */
   posted(index: number, generation: number): void {
-    // Most posts come while one before them still waits for its turn.
+    // Somebody may have asked already, and a load is cheaper than a swap.
     if (this.#memory.slots.isAsked(index, generation, Flag.USER)) return;
     this.#askForPosts(index, generation);
   }

@@ -32,6 +32,7 @@
  *      9 group       { generation:12, source + 1:20 } of its group, 0 none  owner
  *     10 parent      an accepted connection: its listener's generation      registrar
  *        connect     of one that connects: when its time is over, or the errno that it has failed with   registrar
+ *        begun       of an event that counts, while the handler of a unit is pending: units in its value that were begun   owner; slots/units.ts
  *     11 link        { parent + 1 : 21, phase : 11 }                        owner
  *     12 input       block of unread input, 0 none                          owner
  *     13 output      block of unsent output, 0 none                         owner
@@ -165,6 +166,9 @@ export const WorkerWord = {
   OPEN: 10,
   /** Sticky slots that live in it, or a few more. */
   STRANDS: 11,
+  /** What slots/units.ts delivers here: a slot + 1, and how many of its units were begun. The worker; the reaper. */
+  UNITS_OF: 12,
+  UNITS: 13,
 } as const;
 
 /** What a worker should look at: its pending handlers, its mailbox. */
@@ -212,6 +216,8 @@ export const SlotWord = {
   GROUP: 9,
   PARENT_GENERATION: 10,
   CONNECT: 10,
+  /** Of an event that counts. */
+  BEGUN: 10,
   LINK: 11,
   INPUT: 12,
   OUTPUT: 13,

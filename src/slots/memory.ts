@@ -17,6 +17,7 @@ import { SlotRecords } from './record.ts';
 import { reserveStates, States } from './states.ts';
 import { SlotTable } from './table.ts';
 import { Timeouts } from './timeouts.ts';
+import { Units } from './units.ts';
 import { UserWords } from './user.ts';
 
 /** What a thread needs to attach. */
@@ -42,6 +43,7 @@ export class PoolMemory {
   readonly slots: SlotTable;
   readonly records: SlotRecords;
   readonly users: UserWords;
+  readonly units: Units;
   readonly groups: GroupTable;
   readonly homes: Homes;
   readonly census: Census;
@@ -68,6 +70,7 @@ export class PoolMemory {
     this.slots = new SlotTable(this.port, layout);
     this.records = new SlotRecords(this.port, layout);
     this.users = new UserWords(this.port, layout);
+    this.units = new Units(this.port, layout, me);
     this.groups = new GroupTable(this.port, layout, this.slots);
     this.homes = new Homes(this.port, layout);
     this.census = new Census(this.port, layout, this.records);

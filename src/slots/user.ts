@@ -6,9 +6,11 @@
  * U1  A value is posted by one CAS that carries the generation: it never reaches the next registration of the slot.
  *     (Seven bits: a poster that sleeps between its load and its CAS while the slot is reused 64 times could err.)
  * U2  A value is taken by one CAS, so it is given to a handler exactly once. `claimed` stays set while that handler runs:
- *     if its worker dies, the reaper knows that a value is lost and says so.
- * U3  Who posts then sets Flag.USER in the slot's word; who takes has claimed the flag before. So a value that comes too
- *     late for one turn brings another one.
+ *     if its worker dies, the reaper knows that a value is lost and says so. (Posts that count are taken otherwise: units.ts.)
+ * U3  Who posts where nothing waited then sets Flag.USER in the slot's word; who takes has claimed the flag before, and takes
+ *     all, or sets it again. So a value that comes too late for one turn brings another one. Who joins what waits need not
+ *     set it: it is set or about to be, or the owner is in a turn that takes it, or the slot is silent, and what ends the
+ *     silence brings a turn.
  * U4  The take of the last delivery closes the word in the same CAS, by a generation that is none of its neighbours': what
  *     is posted before it is in that delivery, and a post after it is told to be stale.
  */
@@ -19,7 +21,7 @@ const GENERATION_SHIFT = 24;
 const GENERATION_MASK = 0x7f;
 /** The highest bit of the generation: a closed word carries it the other way round. */
 const CLOSED = 0x40;
-const CLAIMED = 1 << 23;
+export const CLAIMED: number = 1 << 23;
 const VALUE_MASK = CLAIMED - 1;
 
 export const MAX_USER_VALUE: number = VALUE_MASK;
@@ -35,6 +37,8 @@ export const Posted = {
   STALE: 1,
   /** The sum of what waits would be larger than MAX_USER_VALUE: nothing has changed. */
   FULL: 2,
+  /** Done, and something waited already: its poster asks for the turn. */
+  JOINED: 3,
 } as const;
 export type Posted = (typeof Posted)[keyof typeof Posted];
 
@@ -60,6 +64,25 @@ export function merged(value: number, merge: Merge, posted: number): number {
   }
 }
 
+/** The post itself, to the user word at `at`; who is told that he JOINED need not ask for a turn. Any thread. */
+export function postTo(port: Port, at: number, generation: number, merge: Merge, value: number): Posted {
+  let word = port.peek(at);
+  for (;;) {
+    if (!isUserWordOf(word, generation)) {
+      const fresh = port.load(at);
+      if (fresh === word) return Posted.STALE;
+      word = fresh;
+      continue;
+    }
+    const waiting = valueOf(word);
+    const next = merged(waiting, merge, value);
+    if (next > VALUE_MASK) return Posted.FULL;
+    const found = port.compareExchange(at, word, (word & ~VALUE_MASK) | next);
+    if (found === word) return waiting === 0 ? Posted.DONE : Posted.JOINED;
+    word = found;
+  }
+}
+
 export class UserWords {
   readonly #port: Port;
   readonly #first: number;
@@ -73,28 +96,14 @@ export class UserWords {
 
   /** Posts `value` (1 to MAX_USER_VALUE). Any thread; the caller then asks for a turn with Flag.USER. */
   post(index: number, generation: number, merge: Merge, value: number): Posted {
-    const at = this.#at(index);
-    let word = this.#port.peek(at);
-    for (;;) {
-      if (!isUserWordOf(word, generation)) {
-        const fresh = this.#port.load(at);
-        if (fresh === word) return Posted.STALE;
-        word = fresh;
-        continue;
-      }
-      const next = merged(valueOf(word), merge, value);
-      if (next > VALUE_MASK) return Posted.FULL;
-      const found = this.#port.compareExchange(at, word, (word & ~VALUE_MASK) | next);
-      if (found === word) return Posted.DONE;
-      word = found;
-    }
+    return postTo(this.#port, this.#at(index), generation, merge, value);
   }
 
   /**
-   * Takes what waits, or with `one` a single unit of it, and marks it as claimed. 0 if nothing waits: then nothing is
-   * marked. Owner of the slot; it calls settle() when the handler is done.
+   * Takes what waits and marks it as claimed. 0 if nothing waits: then nothing is marked. Owner of the slot; it calls
+   * settle() when the handler is done.
    */
-  take(index: number, one: boolean): number {
+  take(index: number): number {
     const at = this.#at(index);
     let word = this.#port.peek(at);
     for (;;) {
@@ -105,15 +114,14 @@ export class UserWords {
         if (valueOf(word) === 0) return 0;
         continue;
       }
-      const taken = one ? 1 : value;
-      const found = this.#port.compareExchange(at, word, (word - taken) | CLAIMED);
-      if (found === word) return taken;
+      const found = this.#port.compareExchange(at, word, (word - value) | CLAIMED);
+      if (found === word) return value;
       word = found;
     }
   }
 
   /**
-   * As take() of all that waits, for the last delivery of this generation: what is posted later is stale. Owner of the slot,
+   * As take(), for the last delivery of this generation: what is posted later is stale. Owner of the slot,
    * while it is CLOSING.
    */
   takeLast(index: number, generation: number): number {

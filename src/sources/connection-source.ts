@@ -123,7 +123,7 @@ export class ConnectionSource implements Source {
   /** Calls `trigger` if something was posted. True if it is async. */
   #triggered(turn: Turn): boolean {
     const { users } = this.#context.memory;
-    const bits = users.take(turn.index, false);
+    const bits = users.take(turn.index);
     if (bits === 0) return false;
     users.settle(turn.index);
     return this.#invoke(turn, 'trigger', bits);

@@ -27,6 +27,8 @@ export type Delivery = {
   readonly value: number;
   /** The timeout that is over. */
   readonly timeout: TimeoutKind | undefined;
+  /** Calls for posts that count, in a run that is not settled. */
+  units: number;
   /** Directions that are not exhausted: delivered again in edge mode. */
   left: number;
   /** The handler asked for the end. */

@@ -4,42 +4,29 @@
  */
 import type { Source } from '../reactor/source.ts';
 import { NO_GROUP } from '../slots/groups.ts';
-import { Counter } from '../slots/layout.ts';
-import {
-  Cause,
-  causeOf,
-  eventsOf,
-  handlerOf,
-  isSilent,
-  Kind,
-  kindOf,
-  mergeOf,
-  Trait,
-} from '../slots/record.ts';
+import { Cause, causeOf, eventsOf, isSilent, Kind, kindOf, mergeOf, Trait } from '../slots/record.ts';
 import type { TimeoutKind } from '../slots/timeouts.ts';
 import { MAX_USER_VALUE, Merge } from '../slots/user.ts';
 import { Flag, FLAGS_NONE, flagsOf, READY_NONE, Ready, readyOf } from '../slots/word.ts';
-import { enterTurn, isPromise, leaveTurn, type WorkerContext } from './context.ts';
+import { enterTurn, leaveTurn, type WorkerContext } from './context.ts';
+import { FdCalls } from './fd-calls.ts';
 import { type Delivery, FdEvent } from './fd-event.ts';
-import type { FdHandler } from './handlers.ts';
-import type { Held } from './pending.ts';
+import { Pace } from './pace.ts';
 import { type CloseReason, reasonFrom } from './reason.ts';
 
 /** Delivered once for each edge, never repeated for being still true. */
 const CONDITIONS = Ready.ERR | Ready.HUP | Ready.RDHUP;
 
-/** How long a turn goes on with posts that count. */
-const TURN_MS = 1;
-/** Whether to look at the clock after so many units: at once for slow handlers, seldom for fast ones. */
-const isLook = (unit: number): boolean => (unit & (unit < 16 ? unit - 1 : 15)) === 0;
 /** What has a turn look at the times of its slot: the monitor found one over, or a silence has ended. */
 const LOOK_AT_TIME = Flag.TIMER | Flag.CONTROL;
 
 export class FdSource implements Source {
   readonly #context: WorkerContext;
+  readonly #calls: FdCalls;
 
   constructor(context: WorkerContext) {
     this.#context = context;
+    this.#calls = new FdCalls(context);
   }
 
   turn(index: number, claimed: number): void {
@@ -68,7 +55,11 @@ export class FdSource implements Source {
     // Only what is asked for is delivered; the rest of an edge-triggered fd is kept for the day it is asked for.
     const asked = bits & (events | CONDITIONS);
     const silent = isSilent(mailbox);
-    const value = silent || flagsOf(claimed) === FLAGS_NONE ? 0 : this.#take(index);
+    const { users, units } = memory;
+    const counts = mergeOf(config) === Merge.COUNT;
+    let posted = 0;
+    if (!silent && flagsOf(claimed) !== FLAGS_NONE) posted = counts ? units.begin(index) : users.take(index);
+    const value = counts ? Math.min(posted, 1) : posted;
     // A timeout that comes while nothing may be delivered is found again by the turn that ends the silence.
     const looksAtTime = (config & Trait.TIMED) !== 0 && !silent && (flagsOf(claimed) & LOOK_AT_TIME) !== 0;
     const timeout = looksAtTime ? this.#timeout(index, asked !== 0 || value !== 0) : undefined;
@@ -78,32 +69,48 @@ export class FdSource implements Source {
     }
     const delivery = this.#deliveryOf(index, asked, events, undefined, value, timeout);
     delivery.left = bits & ~CONDITIONS;
-    if (value !== 0 && mergeOf(config) === Merge.COUNT) {
-      this.#units(index, delivery);
+    if (counts && posted !== 0) {
+      this.#units(index, delivery, posted);
       return;
     }
     // Silent until somebody re-arms: the handler, or another thread meanwhile.
     if ((config & Trait.MANUAL) !== 0) memory.records.hold(index, delivery.generation, true);
     const event = new FdEvent(delivery);
-    this.#call(event, delivery, () => this.#after(event, delivery));
+    this.#calls.call(event, delivery, () => this.#after(event, delivery));
   }
 
   /**
-   * Posts that count: a call for each, and several calls in a turn, since a turn costs more than a call. Each unit is taken
-   * by itself: a worker that dies loses one. Ends when the time of a turn is over, or something else is asked. In a group others
-   * may have been posted to in between: one call, then it is their turn.
+   * Posts that count: a call for each, and several calls in a turn, since a turn costs more than a call. `most` of them may
+   * be started now (slots/units.ts); a worker that dies loses one. Ends when the time of a turn is over, or something else
+   * is asked. In a group others may have been posted to in between: one call, then it is their turn.
    */
-  #units(index: number, delivery: Delivery): void {
-    const { users, slots, groups } = this.#context.memory;
+  #units(index: number, delivery: Delivery, most: number): void {
+    const { units, slots, groups } = this.#context.memory;
+    const { strands } = this.#context;
     const alone = groups.refOf(index) === NO_GROUP;
-    const began = performance.now();
-    for (let unit = 1; ; unit++) {
+    const pace = new Pace();
+    let { requests } = strands;
+    let run = most;
+    for (;;) {
+      units.start(++delivery.units);
       const event = new FdEvent(delivery);
-      if (!this.#invoke(event, delivery, () => this.#after(event, delivery))) return;
+      const promise = this.#calls.invoke(event, delivery);
+      if (promise !== undefined) {
+        units.park(index, delivery.units);
+        this.#calls.suspend(event, delivery, promise, () => this.#after(event, delivery));
+        return;
+      }
       FdEvent.revoke(event);
-      if (!alone || delivery.teardown !== undefined || (slots.waitingFlags(index) & ~Flag.USER) !== 0) break;
-      if (isLook(unit) && performance.now() - began >= TURN_MS) break;
-      if (users.take(index, true) === 0) break;
+      if (!alone || delivery.teardown !== undefined) break;
+      // What the handler itself has asked is heeded at once, what others have at the next look.
+      if (pace.isDue() || strands.requests !== requests) {
+        requests = strands.requests;
+        if ((slots.waitingFlags(index) & ~Flag.USER) !== 0 || pace.isOver()) break;
+      }
+      if (delivery.units < run) continue;
+      delivery.units = 0;
+      if (units.settle(index, run) === 0) break;
+      run = units.begin(index);
     }
     this.#conclude(delivery);
   }
@@ -117,7 +124,7 @@ export class FdSource implements Source {
     const { fd } = delivery;
     const { records, timeouts } = this.#context.memory;
     if ((records.config(fd) & Trait.IDLE) !== 0) timeouts.touch(fd);
-    if (delivery.value !== 0) this.#settle(fd, delivery.generation);
+    if (delivery.value !== 0) this.#settle(delivery);
     if (delivery.teardown !== undefined) {
       records.giveReason(fd, delivery.generation, Cause.TEARDOWN, delivery.teardown);
       this.#last(fd, reasonFrom(records.reason(fd)));
@@ -134,7 +141,7 @@ export class FdSource implements Source {
     const value = users.takeLast(index, slots.generation(index));
     const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, value);
     const event = new FdEvent(delivery);
-    this.#call(event, delivery, () => {
+    this.#calls.call(event, delivery, () => {
       FdEvent.revoke(event);
       if (value !== 0) users.settle(index);
       leaveTurn(this.#context, index);
@@ -149,13 +156,13 @@ export class FdSource implements Source {
     const destroyed =
       (flagsOf(claimed) & Flag.FORCED) !== 0 && causeOf(records.reason(index)) !== Cause.POOL_CLOSE;
     const reason = destroyed ? reasonFrom(records.reason(index)) : undefined;
-    if (users.take(index, true) === 0) {
+    if (users.take(index) === 0) {
       this.#over(index);
       return;
     }
     const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, reason, records.number(index));
     const event = new FdEvent(delivery);
-    this.#call(event, delivery, () => {
+    this.#calls.call(event, delivery, () => {
       FdEvent.revoke(event);
       users.settle(index);
       this.#over(index);
@@ -180,7 +187,7 @@ export class FdSource implements Source {
     }
     const delivery = this.#deliveryOf(index, READY_NONE, READY_NONE, undefined, count);
     const event = new FdEvent(delivery);
-    this.#call(event, delivery, () => {
+    this.#calls.call(event, delivery, () => {
       FdEvent.revoke(event);
       users.settle(index);
       if (delivery.teardown === undefined) this.#goOn(index, isSilent(records.mailbox(index)));
@@ -195,7 +202,7 @@ export class FdSource implements Source {
       const { due, count } = timeouts.timerPeriods(index);
       if (count === 0) return 0;
       users.post(index, generation, Merge.LAST, Math.min(count, MAX_USER_VALUE));
-      users.take(index, false);
+      users.take(index);
       if (timeouts.takePeriods(index, due, count)) return count;
       // It was reset meanwhile.
       users.settle(index);
@@ -228,17 +235,12 @@ export class FdSource implements Source {
     if (this.#context.strands.beginEnd(index)) this.#context.strands.end(index, false);
   }
 
-  /** What was posted to a user event or, by trigger(), to a descriptor. */
-  #take(index: number): number {
-    const { users, records } = this.#context.memory;
-    return users.take(index, mergeOf(records.config(index)) === Merge.COUNT);
-  }
-
-  /** The value was dealt with; if more waits, another turn comes. */
-  #settle(index: number, generation: number): void {
-    const { users, slots } = this.#context.memory;
-    users.settle(index);
-    if (users.waiting(index) !== 0) slots.request(index, generation, Flag.USER);
+  /** What was posted was dealt with. */
+  #settle({ fd, generation, config, units: begun }: Delivery): void {
+    const { users, units, slots } = this.#context.memory;
+    if (mergeOf(config) !== Merge.COUNT) users.settle(fd);
+    // What joined the run and was not begun has asked for no turn (U3).
+    else if (begun !== 0 && units.settle(fd, begun) !== 0) slots.request(fd, generation, Flag.USER);
   }
 
   #deliveryOf(
@@ -263,6 +265,7 @@ export class FdSource implements Source {
       reason,
       value,
       timeout,
+      units: 0,
       left: 0,
       teardown: undefined,
     };
@@ -271,61 +274,5 @@ export class FdSource implements Source {
   #finish(index: number, leftover: number, events: number, silent: boolean): void {
     leaveTurn(this.#context, index);
     this.#context.strands.finish(index, leftover, events | CONDITIONS, silent);
-  }
-
-  /** Calls the handler, and `then` when it is done, now or later. */
-  #call(event: FdEvent, delivery: Delivery, then: () => void): void {
-    if (this.#invoke(event, delivery, then)) then();
-  }
-
-  /** Calls the handler. True if it is done; else `then` is called when it is. */
-  #invoke(event: FdEvent, delivery: Delivery, then: () => void): boolean {
-    const { handlers, memory } = this.#context;
-    const handler = handlers[handlerOf(delivery.config)] as FdHandler;
-    memory.count(Counter.HANDLED);
-    try {
-      const result: unknown = handler(event);
-      if (!isPromise(result)) return true;
-      this.#suspend(event, delivery, result, then);
-      return false;
-    } catch (error) {
-      this.#failed(error, delivery);
-      return true;
-    }
-  }
-
-  #suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
-    const { pending, loop } = this.#context;
-    let over = false;
-    const held: Held = {
-      fd: delivery.fd,
-      abort: () => FdEvent.abort(event),
-      revoke: () => {
-        over = true;
-        delivery.teardown ??= 0;
-        then();
-      },
-    };
-    const settle = (): void => {
-      if (over) return;
-      over = true;
-      pending.remove(held);
-      loop.noteUserCode();
-      then();
-    };
-    // A thenable might settle at once, or throw: a promise of it does neither.
-    Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#failed(error, delivery);
-      settle();
-    });
-    pending.add(held, delivery.reason !== undefined);
-    loop.runMicrotasks();
-  }
-
-  /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
-  #failed(error: unknown, delivery: Delivery): void {
-    const { config, fd } = delivery;
-    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', fd);
-    if (kindOf(config) === Kind.RAW) delivery.teardown ??= 0;
   }
 }

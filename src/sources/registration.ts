@@ -111,7 +111,7 @@ export class Registration {
     const kind = kindOf(records.config(this.fd));
     if (this.active && (kind === Kind.LISTENER || kind === Kind.TIMER))
       throw makeError('ERR_WAKEONE_HANDLER_KIND', 'trigger()', 'a registration with a handler for it');
-    if (!this.active || users.post(this.fd, this.generation, Merge.OR, value) !== Posted.DONE)
+    if (!this.active || users.post(this.fd, this.generation, Merge.OR, value) === Posted.STALE)
       throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
     this.#strands.posted(this.fd, this.generation);
   }

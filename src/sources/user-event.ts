@@ -7,6 +7,7 @@ import { checkNames, choice, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
 import type { Strands } from '../reactor/strands.ts';
 import type { PoolMemory } from '../slots/memory.ts';
+import { Poster } from '../slots/poster.ts';
 import { Kind, kindOf, mergeOf, mergeTrait, Trait } from '../slots/record.ts';
 import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { READY_NONE, State } from '../slots/word.ts';
@@ -45,8 +46,8 @@ const MERGES = { or: Merge.OR, add: Merge.ADD, last: Merge.LAST, count: Merge.CO
 const MAX_NAME_BYTES = 64;
 
 export class UserEvent {
-  readonly #memory: PoolMemory;
   readonly #strands: Strands;
+  readonly #poster: Poster;
   readonly #registration: Registration;
   readonly #index: number;
   readonly #generation: number;
@@ -54,12 +55,12 @@ export class UserEvent {
 
   /** Use `pool.userEvent()`, or `userEvent()` in a worker. */
   constructor(memory: PoolMemory, strands: Strands, index: number, generation: number) {
-    this.#memory = memory;
     this.#strands = strands;
     this.#registration = new Registration(memory, strands, index, generation);
     this.#index = index;
     this.#generation = generation;
     this.#merge = mergeOf(memory.records.config(index));
+    this.#poster = new Poster(memory.port, memory.layout, index, generation, this.#merge);
   }
 
   /** Plain data that names this event in any thread of the pool. */
@@ -82,20 +83,17 @@ export class UserEvent {
    * no system call while the pool is busy.
    * @param value 1 to 2^23 - 1, default 1; an event that counts takes none
    * @throws ERR_WAKEONE_INVALID_ARGUMENT
-   * @throws ERR_WAKEONE_EVENT_FULL if a sum or count would be more than 2^23 - 1: nothing is posted
+   * @throws ERR_WAKEONE_EVENT_FULL if a sum or count would be more than 2^23 - 1: nothing is posted. A count holds up to 256
+   *   posts that are being delivered
    * @throws ERR_WAKEONE_STALE_REGISTRATION if the event has ended
    */
   post(value = 1): void {
-    const index = this.#index;
-    const generation = this.#generation;
     // What is refused is dealt with elsewhere: this is short enough to be inlined in a loop of posts.
     if (!isPostable(value) || (this.#merge === Merge.COUNT && value !== 1)) this.#refuse(value);
-    // All 32 bits: the user word knows seven of them.
-    const posted = this.#memory.slots.isOf(index, generation)
-      ? this.#memory.users.post(index, generation, this.#merge, value)
-      : Posted.STALE;
+    const posted = this.#poster.post(value);
+    if (posted === Posted.JOINED) return;
     if (posted !== Posted.DONE) this.#fail(posted, value);
-    this.#strands.posted(index, generation);
+    this.#strands.posted(this.#index, this.#generation);
   }
 
   /** Stops deliveries until `enable()`; what is posted waits. Any thread. @throws ERR_WAKEONE_STALE_REGISTRATION */

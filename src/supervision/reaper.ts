@@ -18,8 +18,9 @@ import type { Buffers } from '../slots/buffers.ts';
 import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, handlerOf, Kind, kindOf, Phase, Trait } from '../slots/record.ts';
+import { Cause, handlerOf, Kind, kindOf, mergeOf, Phase, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
+import { Merge } from '../slots/user.ts';
 import { Flag, generationOf, isGeneration, ownerOf, State, stateOf } from '../slots/word.ts';
 import { Mutex } from '../sync/mutex.ts';
 
@@ -147,7 +148,7 @@ function reapSlot(dispatcher: PoolDispatcher, native: Native, index: number, dea
       abandon(memory, index, dead);
       return false;
     }
-    isLost = POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index);
+    isLost = POSTED.has(kindOf(records.config(index))) && losesPosts(memory, index, dead);
     if (!goesOn) records.giveReason(index, slots.generation(index), Cause.WORKER_DIED, 0);
     records.exchangeRunning(index, 0);
     if (starved) askListener(dispatcher, records.parent(index), records.parentGeneration(index));
@@ -200,9 +201,12 @@ function abandon({ slots }: PoolMemory, index: number, dead: number): void {
 }
 
 /** Whether posts end with a dead owner: what it had taken, and if it was ending the slot, what waited for the last delivery. */
-function losesPosts({ slots, users }: PoolMemory, index: number): boolean {
+function losesPosts({ slots, users, units, records }: PoolMemory, index: number, dead: number): boolean {
   const word = slots.word(index);
-  return stateOf(word) === State.CLOSING ? users.reapLast(index, generationOf(word)) : users.reap(index);
+  if (stateOf(word) === State.CLOSING) return users.reapLast(index, generationOf(word));
+  const config = records.config(index);
+  const counts = kindOf(config) === Kind.EVENT && mergeOf(config) === Merge.COUNT;
+  return counts ? units.reap(index, dead) : users.reap(index);
 }
 
 function hasPosts({ records, users }: PoolMemory, index: number): boolean {

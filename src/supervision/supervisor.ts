@@ -2,7 +2,7 @@
  * Starts the workers and the monitor, sees to it that dead ones are reaped and replaced, and ends them. One per pool, in
  * the thread that made the pool.
  */
-import type { MessagePort } from 'node:worker_threads';
+import type { MessagePort, ResourceLimits } from 'node:worker_threads';
 import { makeError, makeErrorFrom } from '../errors.ts';
 import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry, LoadingTask, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
@@ -30,6 +30,7 @@ export type SupervisorOptions = {
   readonly maxThreads: number;
   readonly idleTimeoutMs: number;
   readonly monitored: boolean;
+  readonly resourceLimits: ResourceLimits | undefined;
 };
 
 export type SupervisorEvents = {
@@ -65,7 +66,7 @@ export class Supervisor {
     this.#descriptors = descriptors;
     this.#options = options;
     this.#events = events;
-    this.#threads = new Threads(options.maxThreads + 1);
+    this.#threads = new Threads(options.maxThreads + 1, options.resourceLimits);
     this.#tasks = new Tasks(this.#threads);
     this.#retirement = new Retirement(dispatcher, options, this.#alive);
   }

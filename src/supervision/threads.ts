@@ -2,7 +2,7 @@
  * The threads of a pool: one Piscina pool, one long-lived task per thread. A task that runs would keep the process
  * alive for ever; whether an idle pool does is the pool's decision, so each thread's port is unreferenced once it is up.
  */
-import type { Worker } from 'node:worker_threads';
+import type { ResourceLimits, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Loading, type LoadingTask } from '../reactor/protocol.ts';
 import { noteDeath } from '../sync/deaths.ts';
@@ -32,8 +32,9 @@ export class Threads {
   /** By thread id, as long as the thread lives. */
   readonly #exits = new Map<number, Promise<void>>();
 
-  constructor(most: number) {
+  constructor(most: number, resourceLimits?: ResourceLimits) {
     this.#piscina = new Piscina({
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
       minThreads: 0,
       maxThreads: most,
       concurrentTasksPerWorker: 1,

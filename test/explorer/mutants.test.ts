@@ -29,6 +29,7 @@ import {
 } from './mutants/sleepers.ts';
 import { SplitPort } from './mutants/split-port.ts';
 import * as Tables from './mutants/tables.ts';
+import * as RunsOfUnits from './mutants/units.ts';
 import * as Users from './mutants/users.ts';
 
 describe('a ring that', () => {
@@ -199,6 +200,9 @@ describe('a user word that', () => {
       TAKEN_WRONGLY,
     ));
 
+  test('tells a poster by an old look that another one asks for the turn', () =>
+    fails({ makeUsers: (port, layout) => new Users.JoinsByFirstLook(port, layout) }, TAKEN_WRONGLY));
+
   test('is taken in two steps', () =>
     fails(
       { makeUsers: (port, layout) => new UserWords(new SplitPort(port, (at) => at === SLOT_USER), layout) },
@@ -206,10 +210,16 @@ describe('a user word that', () => {
     ));
 
   test('forgets in settle what came during the handler', () =>
-    fails({ makeUsers: (port, layout) => new Users.ClearsInSettle(port, layout) }, TAKEN_WRONGLY));
+    fails(
+      { merge: Merge.ADD, makeUsers: (port, layout) => new Users.ClearsInSettle(port, layout) },
+      TAKEN_WRONGLY,
+    ));
 
   test('is not marked by who takes from it', () =>
-    fails({ ...dies, makeUsers: (port, layout) => new Users.TakesUnmarked(port, layout) }, /nobody told/));
+    fails(
+      { ...dies, merge: Merge.ADD, makeUsers: (port, layout) => new Users.TakesUnmarked(port, layout) },
+      /nobody told/,
+    ));
 
   test('is posted to by a thread that asks for the turn first', () =>
     fails({ mistake: 'asks for a turn before it posts' }, /posted and not delivered/));
@@ -218,7 +228,7 @@ describe('a user word that', () => {
     fails({ mistake: 'settles without a look' }, /posted and not delivered/));
 
   test('is settled by an owner before its handler has run', () =>
-    fails({ ...dies, mistake: 'settles before the handler' }, /nobody told/));
+    fails({ ...dies, merge: Merge.ADD, mistake: 'settles before the handler' }, /nobody told/));
 
   test('is never settled', () => fails({ mistake: 'never settles' }, /the mark stays/));
 
@@ -238,6 +248,44 @@ describe('a user word that', () => {
     fails(
       { ...ends, ...dies, makeUsers: (port, layout) => new Users.ReapsTheMarkOnly(port, layout) },
       /nobody told/,
+    ));
+});
+
+describe('a run of units that', () => {
+  const base: UserPlay = {
+    kind: 'event',
+    merge: Merge.COUNT,
+    more: 2,
+    workers: [2, 1],
+    posters: [2, 1],
+    preemptions: 2,
+  };
+  const fails = (play: Partial<UserPlay>, message: RegExp): void =>
+    void expectFails(userProgram({ ...base, mortal: 'workers', ...play }), message);
+  const COUNTED_WRONGLY = /took 1, and 0 waited|posted and not delivered|the mark stays/;
+
+  test('leaves the word before its mark does', () =>
+    fails({ makeUnits: (...given) => new RunsOfUnits.SettlesInTwoSteps(...given) }, COUNTED_WRONGLY));
+
+  test('leaves the word after its mark has', () =>
+    fails({ makeUnits: (...given) => new RunsOfUnits.UnmarksFirst(...given) }, COUNTED_WRONGLY));
+
+  test('is taken as a whole', () =>
+    fails({ makeUnits: (...given) => new RunsOfUnits.TakesTheRun(...given) }, COUNTED_WRONGLY));
+
+  test('leaves its lane before its slot knows', () =>
+    fails({ async: true, makeUnits: (...given) => new RunsOfUnits.ParksTooLate(...given) }, COUNTED_WRONGLY));
+
+  test('is reaped by a supervisor that takes the mark alone', () =>
+    fails({ makeUnits: (...given) => new RunsOfUnits.ReapsTheMark(...given) }, COUNTED_WRONGLY));
+
+  test('is started only after the handler has run', () =>
+    fails({ mistake: 'starts a unit after its handler' }, /took 1, and 0 waited|nobody told/));
+
+  test('ends without a look at what has joined it', () =>
+    void expectFails(
+      userProgram({ ...base, more: 0, mistake: 'settles without a look' }),
+      /posted and not delivered/,
     ));
 });
 

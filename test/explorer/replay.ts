@@ -81,6 +81,10 @@ class ReplayPort implements VirtualPort {
     this.#ask('store', at, value, 0);
   }
 
+  poke(at: number, value: number): void {
+    this.store(at, value);
+  }
+
   compareExchange(at: number, expected: number, value: number): number {
     return this.#ask('compareExchange', at, expected, value);
   }

@@ -25,6 +25,10 @@ export class DirectPort implements VirtualPort {
     this.#do('store', at, value, 0);
   }
 
+  poke(at: number, value: number): void {
+    this.store(at, value);
+  }
+
   compareExchange(at: number, expected: number, value: number): number {
     return this.#do('compareExchange', at, expected, value);
   }

@@ -1,14 +1,15 @@
 /*
  * Who is awake: src/reactor/dispatcher.ts (push, wakeForWork, wakeIfWork, setConcurrency, kickPoller, the poll hint,
  * startMonitor), src/reactor/presence.ts (becomeRunnable, goAway, comeBack, share, found, announcePark, announceWait,
- * hasReason, retires), src/reactor/limit.ts, src/reactor/reactor.ts (#run, #poll, #park), src/reactor/retire.ts,
+ * hasReason, retires), src/reactor/limit.ts, src/reactor/reactor.ts (#run, #poll, #park), linger.ts, retire.ts,
  * src/sync/parking.ts, src/sync/bitset.ts, src/reactor/monitor.ts (wakeOne, #relieve, rest) and what
  * src/supervision/reaper.ts does for them. One step for each access to shared memory that another word must be ordered with.
  *
  * WORKERS workers; `app`, a thread that is none of them, requests PUSHES turns of one slot, changes the limit CHANGES times
  * and asks workers to retire RETIRES times; `world` makes another slot ready EVENTS times (both also less often) and kills up
  * to DEATHS workers, at any step; `reaper` repairs and the worker begins anew. Up to STUCK handlers never end, up to BLOCKS go
- * through blocking(), up to NAPS sleep without saying so, for a while or for ever.
+ * through blocking(), up to NAPS sleep without saying so, for a while or for ever. Before up to LINGERS rests a worker looks for
+ * work a while.
  *
  * Left out, and why:
  * - The ring's and the slots' own steps: they are one step here, ring.pml and slot.pml have them. The overflow of the ring.
@@ -42,7 +43,7 @@
  * the monitor leaves sleepers their places. NO_REVIEW, who comes back does not ask for a look at the limit. REVIEW_LATE, a
  * worker remembers the count that it finds after its look. AWAY_SILENTLY, who blocks wakes nobody. RETIRE_BLINDLY, who is
  * asked to retire agrees without a look. RETIRE_SEARCHING, it agrees while it is the one that searches. DEAD_SEARCHER, the
- * reaper neither clears SEARCHER nor wakes. NO_PUSH_AGAIN, it does not push queued slots. NO_REPLACE_POLL, it does not
+ * reaper neither clears SEARCHER nor wakes. LINGER_KEPT, who has lingered in vain goes on to search, and rests. NO_PUSH_AGAIN, it does not push queued slots. NO_REPLACE_POLL, it does not
  * replace a poll hint that nobody holds.
  */
 #ifndef WORKERS
@@ -68,6 +69,9 @@
 #endif
 #ifndef CHANGES
 #define CHANGES 0
+#endif
+#ifndef LINGERS
+#define LINGERS 0
 #endif
 #ifndef NAPS
 #define NAPS 0
@@ -386,6 +390,17 @@ inline deliver(pushed) {
   }
 }
 
+/* Linger: a worker looks a while before it rests, as the one that searches. */
+#if LINGERS
+byte lingers = LINGERS;
+#define LINGER lingers > 0 && !searcher -> lingers--; searcher = 1; searching = 1
+#ifdef MUTANT_LINGER_KEPT
+#define STOP_LINGERING skip
+#else
+#define STOP_LINGERING atomic { searching = 0; searcher = 0 }
+#endif
+#endif
+
 /* What a worker knows is gone with it: see `unless` below. */
 proctype worker(byte me) {
   bit isRunnable, searching, found, pushed;
@@ -399,6 +414,7 @@ proctype worker(byte me) {
 #endif
     do
     :: /* #run */
+look:
        becomeRunnable(x);
        if
        :: atomic {
@@ -426,9 +442,20 @@ proctype worker(byte me) {
              };
              /* #poll */
              if
+#if LINGERS
+             :: atomic { len(ring) == 0 && LINGER };
+                if
+                :: len(ring) != 0 -> goto ask
+                :: STOP_LINGERING;
+                   atomic { LEAVE };
+                   goto rest
+                fi
+#endif
              :: atomic { len(ring) != 0 -> skip };
+ask:
                 atomic { batch = kernelReady; kernelReady = 0; wakeFd = 0 }
              :: atomic { len(ring) == 0 -> LEAVE };
+rest:
 #ifdef MUTANT_POLLER_NO_LOOK
                 poller = poller | WAITS;
                 kernelReady || wakeFd;
@@ -522,6 +549,16 @@ park:
           if
           :: atomic { searching -> searching = 0; searcher = 0 }
           :: !searching
+          fi;
+#endif
+#if LINGERS
+          if
+          :: atomic { isRunnable && LINGER };
+             if
+             :: len(ring) != 0 -> goto look
+             :: STOP_LINGERING
+             fi
+          :: skip
           fi;
 #endif
           atomic { LEAVE };

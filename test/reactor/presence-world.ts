@@ -59,6 +59,8 @@ export type PoolCase = {
   readonly blocks?: boolean;
   /** The monitor takes all that are runnable for asleep, rightly or not: whenever it asks, or once. */
   readonly accuses?: 'always' | 'once';
+  /** Workers look for work a while before each rest. */
+  readonly lingers?: boolean;
   /** Workers that are asked to retire, one after the other. */
   readonly retires?: readonly number[];
   /** Limits that the app sets, one after the other. */
@@ -199,12 +201,13 @@ function workerBody(id: number, pool: PoolCase): Body {
     const hint = presence.becomeRunnable() ? dispatcher.take() : 0;
     if (hint === 0) {
       presence.stopSearching();
+      if (lingers(pool, presence)) return next();
       if (!presence.announcePark(ParkState.SLEEPS_FUTEX)) dispatcher.lot.sleep(id);
       presence.endPark();
       return pool.retires !== undefined && presence.retires() ? undefined : next();
     }
     presence.found();
-    if (dispatcher.isPollHint(hint)) poll(port, dispatcher, presence, hint);
+    if (dispatcher.isPollHint(hint)) poll(port, pool, dispatcher, presence, hint);
     else {
       if (changed) {
         const bits = port.load(Word.RUNNABLE);
@@ -233,9 +236,23 @@ function handle(port: VirtualPort, pool: PoolCase, presence: Presence): void {
   port.add(HANDLED, 1);
 }
 
-function poll(port: VirtualPort, dispatcher: Dispatcher, presence: Presence, hint: number): void {
+/** As linger.ts does, who looks more than once. */
+function lingers(pool: PoolCase, presence: Presence): boolean {
+  if (pool.lingers !== true || !presence.search()) return false;
+  if (presence.finds()) return true;
+  presence.stopSearching();
+  return false;
+}
+
+function poll(
+  port: VirtualPort,
+  pool: PoolCase,
+  dispatcher: Dispatcher,
+  presence: Presence,
+  hint: number,
+): void {
   if (!dispatcher.claimPoll(hint)) return;
-  if (!dispatcher.hasWork()) {
+  if (!dispatcher.hasWork() && !lingers(pool, presence)) {
     if (!presence.announceWait()) port.wait(KERNEL, 0, FOREVER);
     presence.endWait();
     presence.becomeRunnable();

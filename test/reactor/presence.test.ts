@@ -34,6 +34,27 @@ describe('without putting off', () => {
   });
 });
 
+describe('with workers that linger before they rest', () => {
+  test('one worker takes all that is pushed and all that is ready', () => {
+    holds({ workers: 1, pushes: 2, events: 1, lingers: true, preemptions: 3 });
+  });
+
+  test('two workers do, and one that may run of three', () => {
+    holds({ workers: 2, pushes: 1, events: 1, lingers: true, preemptions: DEEP });
+    holds({ workers: 2, pushes: 2, lingers: true, preemptions: DEEP });
+    holds({ workers: 3, concurrency: 1, pushes: 1, lingers: true, preemptions: 1 });
+  });
+
+  test('one that vanishes while it lingers takes no wake-up with it', () => {
+    holds({ workers: 2, pushes: 1, mortal: true, lingers: true, preemptions: 1 });
+    holds({ workers: 2, events: 1, pushes: 1, mortal: true, lingers: true, preemptions: 0 });
+  });
+
+  test('the monitor makes good on what is put off', () => {
+    holds({ workers: 2, events: 2, wakeAtHints: 100, monitored: true, lingers: true, preemptions: 1 });
+  });
+});
+
 describe('with wake-ups put off', () => {
   test('the monitor is awake whenever a hint waits', () => {
     holds({ workers: 2, events: 2, wakeAtHints: 100, monitored: true, preemptions: 1 });
@@ -70,6 +91,37 @@ describe('the exploration finds', () => {
       override stopSearching(): void {}
     }
     fails({ workers: 2, pushes: 2, presence: (...given) => new Forgetful(...given) }, /hints wait|searches/i);
+  });
+
+  test('a worker that lingers, and stops searching only after its second look', () => {
+    class Late extends Presence {
+      #late = false;
+
+      override stopSearching(): void {
+        this.#late = true;
+      }
+
+      override announceWait(): boolean {
+        const found = super.announceWait();
+        this.#stop();
+        return found;
+      }
+
+      override announcePark(...how: Parameters<Presence['announcePark']>): boolean {
+        const found = super.announcePark(...how);
+        this.#stop();
+        return found;
+      }
+
+      #stop(): void {
+        if (this.#late) super.stopSearching();
+        this.#late = false;
+      }
+    }
+    fails(
+      { workers: 1, pushes: 1, lingers: true, presence: (...given) => new Late(...given) },
+      /hints wait|deadlock/i,
+    );
   });
 
   test('a poller that announces its wait after the second look', () => {

@@ -60,6 +60,20 @@ test.each([
   expect(parser.end).toBe(whole.length);
 });
 
+test('what many arguments need at least is known before they come: few looks are enough', () => {
+  const whole = encode(...Array.from({ length: 20_000 }, (_, i) => `word ${i}`));
+  const parser = new Parser();
+  let looks = 0;
+  for (let length = 1; ; length = parser.end) {
+    looks++;
+    if (parser.parse(whole.subarray(0, length), 0)) break;
+    expect(parser.end).toBeGreaterThan(length);
+    expect(parser.end).toBeLessThanOrEqual(whole.length);
+  }
+  expect(parser.count).toBe(20_000);
+  expect(looks).toBeLessThan(60);
+});
+
 test.each([
   [String.raw`set "a\x41\n\"\\" 'b\'c\d' e`, ['set', 'aA\n"\\', "b'c\\d", 'e']],
   ['set "" \'\'', ['set', '', '']],

@@ -69,9 +69,35 @@ describe('an event that counts, with several units in a turn', () => {
     holds({ workers: [1, 1], posters: [2], controls: ['disable', 'enable'], preemptions: 2 });
   });
 
-  test('loses with a worker that vanishes the one unit that it had taken, and tells it', () => {
+  test('loses with a worker that vanishes the one unit that it had begun, and tells it', () => {
     holds({ workers: [1, 1], posters: [2, 1], mortal: 'workers', preemptions: 2 });
     holds({ workers: [1, 1], posters: [2], forcers: 1, mortal: 'workers', preemptions: 2 });
+    holds({
+      workers: [1, 1],
+      posters: [2],
+      controls: ['disable', 'enable'],
+      mortal: 'workers',
+      preemptions: 2,
+    });
+  });
+
+  test('does all this while handlers are async, and their workers deliver units of another event', () => {
+    holds({ workers: [2, 1], posters: [2, 1], async: true, preemptions: 2 });
+    holds({ workers: [1, 1], posters: [3], async: true, mortal: 'workers', preemptions: 2 });
+    holds({
+      workers: [2],
+      posters: [2],
+      forcers: 1,
+      registers: 1,
+      async: true,
+      mortal: 'workers',
+      preemptions: 2,
+    });
+  });
+
+  test('does all this with plain reads that see old values', () => {
+    holds({ workers: [1, 1], posters: [2, 1], preemptions: 2, weak: true });
+    holds({ workers: [1, 1], posters: [2], mortal: 'workers', preemptions: 1, weak: true });
   });
 });
 

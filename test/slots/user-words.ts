@@ -1,5 +1,5 @@
 /** The words of a user event's world, beside those of slot-words.ts that it shares with the slot's. */
-import { SlotWord } from '../../src/slots/layout.ts';
+import { SlotWord, WorkerWord } from '../../src/slots/layout.ts';
 import { At, LAYOUT, nameOf as nameOfSlot, SLOT } from './slot-words.ts';
 
 export const SLOT_USER: number = LAYOUT.slot(SLOT) + SlotWord.USER;
@@ -24,6 +24,11 @@ export const isNote = (at: number): boolean => at >= UserAt.PENDING && at <= Use
 const names = new Map<number, string>([
   ...Object.entries(UserAt).map(([name, at]): [number, string] => [at, name.toLowerCase()]),
   [SLOT_USER, 'user'],
+  [LAYOUT.slot(SLOT) + SlotWord.BEGUN, 'begun'],
+  ...[1, 2].flatMap((worker): [number, string][] => [
+    [LAYOUT.worker(worker) + WorkerWord.UNITS_OF, `lane ${worker}`],
+    [LAYOUT.worker(worker) + WorkerWord.UNITS, `units ${worker}`],
+  ]),
 ]);
 
 export const nameOf = (at: number): string => names.get(at) ?? nameOfSlot(at);

@@ -1,7 +1,7 @@
 /**
  * One user event and everybody who touches it: posters, workers, somebody who forces the end, a registrar that uses the
  * slot again, and the supervisor of one who vanishes. Or posted items: then the registrar is the poster. The threads play
- * what user-event.ts, fd-source.ts, registrar.ts and reaper.ts do, on the real UserWords and SlotTable.
+ * what user-event.ts, fd-source.ts, registrar.ts and reaper.ts do, on the real UserWords, Units and SlotTable.
  *
  * What was posted and not taken is noted in the same step as the post or the take, so each take is compared with what it
  * should have found. What is left when the threads have ended is carried on by one thread alone, as in slot-world.ts.
@@ -9,6 +9,7 @@
 import { expect } from 'vitest';
 import type { Layout } from '../../src/slots/layout.ts';
 import { Outcome, SlotTable } from '../../src/slots/table.ts';
+import { Units } from '../../src/slots/units.ts';
 import { emptyUserWord, isClaimed, Merge, Posted, UserWords } from '../../src/slots/user.ts';
 import {
   Flag,
@@ -35,11 +36,14 @@ export type UsersLike = Pick<
   'post' | 'take' | 'takeLast' | 'settle' | 'waiting' | 'reap' | 'reapLast'
 >;
 
+export type UnitsLike = Pick<Units, 'begin' | 'start' | 'park' | 'settle' | 'reap'>;
+
 /** Mistakes of those who use the words, for the tests that must find them. */
 export type UserMistake =
   | 'asks for a turn before it posts'
   | 'settles without a look'
   | 'settles before the handler'
+  | 'starts a unit after its handler'
   | 'never settles'
   | 'reaper overlooks the mark'
   | 'reaper overlooks what waits'
@@ -51,13 +55,20 @@ export type UserCase = {
   readonly merge: Merge;
   /** Generation of the first registration. */
   readonly firstGeneration?: number;
-  /** Units that a turn of an event that counts takes beyond the first. */
+  /** Units that a turn of an event that counts delivers beyond the first. */
   readonly more?: number;
+  /** The handler of the last unit of a turn is async: meanwhile its worker delivers units of another event. */
+  readonly async?: boolean;
   /** Whether somebody disables and enables the event. */
   readonly controlled?: boolean;
   readonly makeUsers?: (port: Port, layout: Layout) => UsersLike;
+  readonly makeUnits?: (port: Port, layout: Layout, me: number) => UnitsLike;
   readonly mistake?: UserMistake;
 };
+
+/** Another event that counts, of which only units matter, and how many of them. */
+const OTHER = 0;
+const MANY = 100;
 
 /** Values of two generations and of all posts to them have no bit in common. */
 const GENERATION_BITS = 8;
@@ -86,6 +97,7 @@ export class UserWorld {
     this.#port.store(SLOT_WORD, generation << 19);
     this.#port.store(SLOT_USER, emptyUserWord(generation));
     this.#port.store(UserAt.HANDLE, generation);
+    if (this.#case.async === true) this.users.post(OTHER, 0, Merge.ADD, MANY);
     if (this.#case.kind === 'event') this.register();
   }
 
@@ -96,9 +108,12 @@ export class UserWorld {
     if (this.#case.mistake === 'asks for a turn before it posts') this.#askForPosts(generation);
     const { merge } = this.#case;
     const value = merge === Merge.COUNT ? 1 : 1 << (this.#cookieOf(generation) * GENERATION_BITS + id);
-    if (this.users.post(SLOT, generation, merge, value) !== Posted.DONE) return;
+    const posted = this.users.post(SLOT, generation, merge, value);
+    if (posted === Posted.STALE || posted === Posted.FULL) return;
     this.#notePost(generation, value);
-    if (this.#case.mistake !== 'asks for a turn before it posts') this.#askForPosts(generation);
+    if (this.#case.mistake === 'asks for a turn before it posts') return;
+    if (posted === Posted.JOINED && stateOf(this.#port.peek(SLOT_WORD)) !== State.ARMED) return;
+    this.#askForPosts(generation);
   }
 
   /** A worker's turn: one hint, if there is one. */
@@ -146,9 +161,9 @@ export class UserWorld {
     this.#port.compareExchange(At.INSIDE, dead, 0);
     if (ownerOf(this.table.word(SLOT)) === dead) {
       const hasty = this.#case.mistake === 'reaper gives the slot away first';
-      if (!hasty) this.#reapPosts();
+      if (!hasty) this.#reapPosts(dead);
       const outcome = this.table.reap(SLOT, dead, Me.SUPERVISOR, Flag.CONTROL);
-      if (hasty) this.#reapPosts();
+      if (hasty) this.#reapPosts(dead);
       if (outcome === Outcome.PUSH) this.#push();
       else if (outcome === Outcome.DONE) this.#endForDead();
     } else if (this.table.state(SLOT) === State.QUEUED) this.#push();
@@ -181,41 +196,82 @@ export class UserWorld {
   }
 
   #turn(me: number, claimed: number): void {
-    const disabled = this.#isDisabled();
-    const one = this.#case.merge === Merge.COUNT;
-    const value = disabled || flagsOf(claimed) === FLAGS_NONE ? 0 : this.users.take(SLOT, one);
-    if (value !== 0) {
-      this.#noteTake(generationOf(claimed), value, one);
-      const generation = this.table.generation(SLOT);
-      const early = this.#case.mistake === 'settles before the handler';
-      if (early) this.#settle(generation);
-      this.#handler(me);
-      if (one) this.#units(me, claimed);
-      if (!early) this.#settle(generation);
+    if (!this.#isDisabled() && flagsOf(claimed) !== FLAGS_NONE) {
+      if (this.#case.merge === Merge.COUNT) this.#units(me, claimed);
+      else this.#whole(me, claimed);
     }
     const outcome = this.table.finish(SLOT, me, READY_NONE, READY_NONE, this.#isDisabled());
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (outcome === Outcome.PUSH) this.#push();
   }
 
-  /** More of what is counted, in the same turn; the real code goes on until its time is over. */
+  #whole(me: number, claimed: number): void {
+    const value = this.users.take(SLOT);
+    if (value === 0) return;
+    this.#noteTake(generationOf(claimed), value, false);
+    const early = this.#case.mistake === 'settles before the handler';
+    if (early) this.#settle();
+    this.#handler(me);
+    if (!early) this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#case.mistake === 'never settles') return;
+    this.users.settle(SLOT);
+    this.#port.add(UserAt.HELD, -1);
+  }
+
+  /** The real code goes on until its time is over. */
   #units(me: number, claimed: number): void {
-    for (let more = this.#case.more ?? 0; more > 0; more--) {
-      if ((this.table.waitingFlags(SLOT) & ~Flag.USER) !== 0) return;
-      if (this.users.take(SLOT, true) === 0) return;
+    const units = this.#unitsOf(me);
+    const { mistake, more = 0, async = false } = this.#case;
+    let begun = 0;
+    let run = units.begin(SLOT);
+    for (let calls = 1; run !== 0; calls++) {
+      begun++;
+      if (mistake !== 'starts a unit after its handler') units.start(begun);
       // The mark passes from the unit before to this one: it has never been given up.
-      this.#port.add(UserAt.HELD, -1);
+      if (begun > 1) this.#port.add(UserAt.HELD, -1);
       this.#noteTake(generationOf(claimed), 1, true);
       this.#handler(me);
+      if (mistake === 'starts a unit after its handler') units.start(begun);
+      if (calls > more || (this.table.waitingFlags(SLOT) & ~Flag.USER) !== 0) break;
+      if (begun < run) continue;
+      const left = this.#settleRun(units, begun);
+      begun = 0;
+      if (left === 0) break;
+      run = units.begin(SLOT);
     }
+    if (begun === 0) return;
+    if (async) {
+      units.park(SLOT, begun);
+      this.#check(units.begin(OTHER) > 0, 'the other event has more units than turns');
+      units.start(1);
+      units.settle(OTHER, 1);
+    }
+    if (this.#settleRun(units, begun) === 0 || mistake === 'settles without a look') return;
+    this.table.request(SLOT, this.table.generation(SLOT), Flag.USER);
+  }
+
+  #settleRun(units: UnitsLike, begun: number): number {
+    if (this.#case.mistake === 'never settles') return 0;
+    const left = units.settle(SLOT, begun);
+    this.#port.add(UserAt.HELD, -1);
+    return left;
+  }
+
+  #unitsOf(me: number): UnitsLike {
+    return (this.#case.makeUnits ?? ((port, layout, owner) => new Units(port, layout, owner)))(
+      this.#port,
+      LAYOUT,
+      me,
+    );
   }
 
   #last(me: number, claimed: number): void {
     this.#check(this.table.close(SLOT, me), 'only the owner closes');
     const open = this.#case.mistake === 'last take leaves the word open';
-    const value = open
-      ? this.users.take(SLOT, false)
-      : this.users.takeLast(SLOT, this.table.generation(SLOT));
+    const value = open ? this.users.take(SLOT) : this.users.takeLast(SLOT, this.table.generation(SLOT));
     if (value !== 0) this.#noteTake(generationOf(claimed), value, false);
     this.#handler(me);
     if (value !== 0) {
@@ -227,7 +283,7 @@ export class UserWorld {
   }
 
   #item(me: number, claimed: number): void {
-    if (this.users.take(SLOT, true) !== 0) {
+    if (this.users.take(SLOT) !== 0) {
       this.#noteTake(generationOf(claimed), 1, false);
       this.#handler(me);
       this.users.settle(SLOT);
@@ -244,19 +300,15 @@ export class UserWorld {
     this.#port.update(UserAt.OPEN, (open) => Math.max(0, open - 1));
   }
 
-  #settle(generation: number): void {
-    if (this.#case.mistake === 'never settles') return;
-    this.users.settle(SLOT);
-    this.#port.add(UserAt.HELD, -1);
-    if (this.#case.mistake === 'settles without a look') return;
-    if (this.users.waiting(SLOT) !== 0) this.table.request(SLOT, generation, Flag.USER);
-  }
-
-  #reapPosts(): void {
+  #reapPosts(dead: number): void {
     if (this.#case.mistake === 'reaper overlooks the mark') return;
     const word = this.table.word(SLOT);
     if (stateOf(word) !== State.CLOSING) {
-      if (this.users.reap(SLOT)) this.#port.add(UserAt.TOLD, 1);
+      const isLost =
+        this.#case.merge === Merge.COUNT
+          ? this.#unitsOf(Me.SUPERVISOR).reap(SLOT, dead)
+          : this.users.reap(SLOT);
+      if (isLost) this.#port.add(UserAt.TOLD, 1);
       return;
     }
     const lost = this.users.reapLast(SLOT, generationOf(word));

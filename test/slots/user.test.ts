@@ -100,17 +100,18 @@ describe('a user word', () => {
     for (const generation of GENERATIONS) {
       begin(generation);
       expect([valueOf(wordOf(SLOT)), isClaimed(wordOf(SLOT)), wordOf(SLOT) >= 0]).toEqual([0, false, true]);
-      expect(users.take(SLOT, false)).toBe(0);
+      expect(users.take(SLOT)).toBe(0);
       expect(users.post(SLOT, generation, Merge.ADD, MOST)).toBe(Posted.DONE);
-      expect(users.take(SLOT, true)).toBe(1);
+      expect(users.take(SLOT)).toBe(MOST);
+      expect(users.post(SLOT, generation, Merge.ADD, MOST - 1)).toBe(Posted.DONE);
       expect([users.waiting(SLOT), isClaimed(wordOf(SLOT)), wordOf(SLOT) >= 0]).toEqual([
         MOST - 1,
         true,
         true,
       ]);
-      expect(users.post(SLOT, generation, Merge.ADD, 1)).toBe(Posted.DONE);
+      expect(users.post(SLOT, generation, Merge.ADD, 1)).toBe(Posted.JOINED);
       users.settle(SLOT);
-      expect(users.take(SLOT, false)).toBe(MOST);
+      expect(users.take(SLOT)).toBe(MOST);
       users.settle(SLOT);
       expect(wordOf(SLOT)).toBe(emptyUserWord(generation));
     }
@@ -133,7 +134,7 @@ describe('a user word', () => {
         if ((generation - other) % USER_WRAP === 0) continue;
         begin(generation);
         users.post(SLOT, generation, Merge.OR, MOST);
-        users.take(SLOT, true);
+        users.take(SLOT);
         const before = wordOf(SLOT);
         for (const merge of ALL) expect(users.post(SLOT, other, merge, 1)).toBe(Posted.STALE);
         expect(wordOf(SLOT)).toBe(before);
@@ -152,19 +153,16 @@ describe('a user word', () => {
     }
   });
 
-  test('is taken as a whole, or by units', () => {
+  test('is taken as a whole', () => {
     begin(7);
-    users.post(SLOT, 7, Merge.COUNT, 1);
-    users.post(SLOT, 7, Merge.COUNT, 1);
-    users.post(SLOT, 7, Merge.COUNT, 1);
-    expect([users.take(SLOT, true), users.waiting(SLOT)]).toEqual([1, 2]);
-    expect([users.take(SLOT, false), users.waiting(SLOT)]).toEqual([2, 0]);
+    for (let i = 0; i < 3; i++) users.post(SLOT, 7, Merge.ADD, 2);
+    expect([users.take(SLOT), users.waiting(SLOT)]).toEqual([6, 0]);
     expect(isClaimed(wordOf(SLOT))).toBe(true);
   });
 
   test('is not marked by a take that finds nothing', () => {
     begin(7);
-    expect([users.take(SLOT, false), users.take(SLOT, true)]).toEqual([0, 0]);
+    expect(users.take(SLOT)).toBe(0);
     expect(isClaimed(wordOf(SLOT))).toBe(false);
     expect(users.reap(SLOT)).toBe(false);
   });
@@ -173,10 +171,10 @@ describe('a user word', () => {
     begin(7);
     users.post(SLOT, 7, Merge.ADD, 5);
     expect(users.reap(SLOT)).toBe(false);
-    users.take(SLOT, false);
+    users.take(SLOT);
     users.post(SLOT, 7, Merge.ADD, 6);
     expect([users.reap(SLOT), users.reap(SLOT), users.waiting(SLOT)]).toEqual([true, false, 6]);
-    users.take(SLOT, false);
+    users.take(SLOT);
     users.settle(SLOT);
     expect(users.reap(SLOT)).toBe(false);
   });
@@ -192,7 +190,7 @@ describe('a user word', () => {
         const before = wordOf(SLOT);
         for (let later = -63; later < 64; later++)
           expect(users.post(SLOT, (generation + later) | 0, Merge.OR, 1)).toBe(Posted.STALE);
-        expect([wordOf(SLOT), users.take(SLOT, false), users.waiting(SLOT)]).toEqual([before, 0, 0]);
+        expect([wordOf(SLOT), users.take(SLOT), users.waiting(SLOT)]).toEqual([before, 0, 0]);
       }
     }
   });
@@ -214,7 +212,7 @@ describe('a user word', () => {
   test('touches its own slot only', () => {
     for (const index of [1, 2, 3]) begin(5, index);
     users.post(SLOT, 5, Merge.OR, MOST);
-    users.take(SLOT, true);
+    users.take(SLOT);
     expect([wordOf(1), wordOf(3)]).toEqual([emptyUserWord(5), emptyUserWord(5)]);
   });
 });
@@ -241,7 +239,7 @@ describe('a listener', () => {
       begin(generation);
       for (const claimed of [false, true]) {
         users.post(SLOT, generation, Merge.OR, MOST);
-        if (claimed) users.take(SLOT, true);
+        if (claimed) users.take(SLOT);
         const before = wordOf(SLOT);
         for (let listened = 0; listened < FAMILY_WRAP; listened++)
           expect(records.leaveParent(SLOT, listened)).toBe(false);

@@ -143,6 +143,9 @@ it.each([
   [{ maxOutput: -1 }],
   [{ bufferMemory: 1 }],
   [{ graceMs: '1' }],
+  [{ resourceLimits: 64 }],
+  [{ resourceLimits: { heap: 64 } }],
+  [{ resourceLimits: { maxOldGenerationSizeMb: -1 } }],
   [{ handlers: 42 }],
   [{ handlers: '' }],
 ])('createPool() rejects the options %j', async (options) => {

@@ -3,7 +3,8 @@
  * that CONFIG changes.
  *
  *     header    word 0 clients, word 1 timeout in seconds, word 2 most clients; double 2 number of the last client, double 3
- *               when the server began; word 8 whether somebody has the upkeep
+ *               when the server began; word 8 whether somebody has the upkeep, word 9 the
+ *               thread that is to be terminated
  *     workers   a line of 64 bytes for each of 32: a double, commands that it has run
  *     entries   256 bytes each, by number of the descriptor:
  *               double 0 number of the client (0: none), word 2 generation of its registration, word 3 edition,
@@ -23,7 +24,7 @@ const WORKER_LINES = 32;
 const LINE_BYTES = 64;
 const HEADER_BYTES: number = LINE_BYTES * (1 + WORKER_LINES);
 
-const Word = { CLIENTS: 0, TIMEOUT: 1, MOST_CLIENTS: 2, UPKEEP: 8 } as const;
+const Word = { CLIENTS: 0, TIMEOUT: 1, MOST_CLIENTS: 2, UPKEEP: 8, VICTIM: 9 } as const;
 const Double = { LAST_ID: 2, BEGAN: 3 } as const;
 const EntryWord = { GENERATION: 2, EDITION: 3, COMMAND: 8 } as const;
 const EntryDouble = { ID: 0, CAME: 2, SENT: 3 } as const;
@@ -166,6 +167,15 @@ export class Clients {
 
   leaveUpkeep(): void {
     Atomics.store(this.#words, Word.UPKEEP, 0);
+  }
+
+  /** The thread that the app's thread is to terminate, for tests; 0: none, the process is to exit. */
+  get victim(): number {
+    return Atomics.load(this.#words, Word.VICTIM);
+  }
+
+  set victim(threadId: number) {
+    Atomics.store(this.#words, Word.VICTIM, threadId);
   }
 
   /** After how many seconds of silence a client is closed, 0: never. */

@@ -11,6 +11,8 @@ export const MAX_BULK_BYTES: number = 2 ** 20;
 export const MAX_COMMAND_BYTES: number = 8 * 2 ** 20;
 const MAX_ARGUMENTS = 2 ** 20;
 const MAX_LINE_BYTES = 64 * 1024;
+/** `$0`, and two ends of lines: each argument takes at least so much. */
+const LEAST_BULK_BYTES = 6;
 /** Digits and sign of a length. */
 const MAX_LENGTH_BYTES = 20;
 
@@ -54,14 +56,15 @@ export class Parser {
     const count = this.#value;
     if (count > MAX_ARGUMENTS) throw new ProtocolError('invalid multibulk length');
     while (this.count < count) {
-      if (at >= input.length) return this.#isIncomplete(at + 1);
+      const others = (count - this.count - 1) * LEAST_BULK_BYTES;
+      if (at >= input.length) return this.#isIncomplete(at + LEAST_BULK_BYTES + others);
       if (input[at] !== DOLLAR) throw new ProtocolError(`expected '$', got '${shown(input[at])}'`);
       at = this.#readLength(input, at + 1, 'invalid bulk length', 'too big bulk count string');
-      if (at === 0) return this.#isIncomplete(input.length + 1);
+      if (at === 0) return this.#isIncomplete(input.length + 1 + others);
       const length = this.#value;
       if (length < 0 || length > MAX_BULK_BYTES) throw new ProtocolError('invalid bulk length');
       if (at + length - start > MAX_COMMAND_BYTES) throw new ProtocolError('too big command');
-      if (at + length + 2 > input.length) return this.#isIncomplete(at + length + 2);
+      if (at + length + 2 > input.length) return this.#isIncomplete(at + length + 2 + others);
       this.#add(input, at, at + length);
       at += length + 2;
     }

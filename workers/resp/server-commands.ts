@@ -1,4 +1,5 @@
 /** Commands on the server: its settings, what it does, and for tests what harms it. */
+import { threadId } from 'node:worker_threads';
 import { blocking, registration, stats } from '../../src/worker.ts';
 import { MOST_CLIENTS } from './clients.ts';
 import {
@@ -202,8 +203,14 @@ const harms: Readonly<Record<string, (call: Call) => void>> = {
   },
   'crash exit': () => process.exit(1),
   'crash oom': () => {
-    for (const hoard: number[][] = []; ;) hoard.push(Array.from({ length: 1_000_000 }, Math.random));
+    for (const hoard: number[][] = []; ;) hoard.push(Array.from({ length: 100_000 }, Math.random));
   },
+  'crash terminate': (call) => {
+    askMain(call, threadId);
+    // In the middle of its work.
+    for (;;);
+  },
+  'process-exit': (call) => askMain(call, 0),
   'crash reject': ({ reply }) => {
     void Promise.reject(new Error('DEBUG CRASH reject'));
     reply.ok();
@@ -235,13 +242,15 @@ function debug(call: Call): void {
     reply.ok();
     return;
   }
-  const harm = subcommand === 'process-exit' ? exitProcess : harms[`${subcommand} ${wordOf(call, 2)}`];
+  const harm =
+    subcommand === 'process-exit' ? harms['process-exit'] : harms[`${subcommand} ${wordOf(call, 2)}`];
   if (harm === undefined) replyUnknownSubcommand(call);
   else harm(call);
 }
 
-/** The app's thread exits when it is told so: see the demo. */
-function exitProcess(): void {
+/** Tells the app's thread: see setup.ts. */
+function askMain({ clients }: Call, victim: number): void {
+  clients.victim = victim;
   process.kill(process.pid, 'SIGUSR2');
 }
 

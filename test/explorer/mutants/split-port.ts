@@ -29,6 +29,10 @@ export class SplitPort implements Port {
     this.#port.store(at, value);
   }
 
+  poke(at: number, value: number): void {
+    this.#port.poke(at, value);
+  }
+
   exchange(at: number, value: number): number {
     return this.#port.exchange(at, value);
   }

@@ -37,6 +37,15 @@ export class PostsToAnyGeneration extends MutantUsers {
   }
 }
 
+/** Whether it joins what waits is decided by its first look, and not by the word that its swap has replaced (U3). */
+export class JoinsByFirstLook extends MutantUsers {
+  override post(index: number, generation: number, merge: Merge, value: number): Posted {
+    const waited = valueOf(this.port.load(this.at(index))) !== 0;
+    const posted = super.post(index, generation, merge, value);
+    return posted === Posted.DONE && waited ? Posted.JOINED : posted;
+  }
+}
+
 /** settle stores an empty word: what was posted while the handler ran is gone. */
 export class ClearsInSettle extends MutantUsers {
   override settle(index: number): void {
@@ -47,10 +56,10 @@ export class ClearsInSettle extends MutantUsers {
 
 /** A take leaves no mark: nobody can tell what its worker had in its hands when it died (U2). */
 export class TakesUnmarked extends MutantUsers {
-  override take(index: number, one: boolean): number {
+  override take(index: number): number {
     for (;;) {
       const word = this.port.load(this.at(index));
-      const taken = one ? Math.min(1, valueOf(word)) : valueOf(word);
+      const taken = valueOf(word);
       if (taken === 0) return 0;
       if (this.port.compareExchange(this.at(index), word, word - taken) === word) return taken;
     }

@@ -72,9 +72,24 @@ export default defineHandlers(
       if (count(CALLS) % 10 === 9) process.exit(3);
       count(TAKEN);
     },
+    /** The same in the midst of others that throw, or are async; some of those end their worker too. */
+    diesAnyhow(event) {
+      if (event.last) {
+        count(LAST);
+        return undefined;
+      }
+      const call = count(CALLS) % 20;
+      if (call === 9) process.exit(3);
+      if (call === 19) return after(0).then(() => process.exit(3));
+      count(TAKEN);
+      if (call === 4) throw new Error('on the way');
+      return call % 5 === 2 ? after(0) : undefined;
+    },
     /** A chain: each item posts two until the value is used up, and tells an event by its name. */
     breeds(event) {
       userEvent('tally').post();
+      // After the post: the test ends the event when all have been counted.
+      count(CALLS);
       for (let i = 0; i < 2 && event.value > 0; i++) if (!post('breeds', event.value - 1)) count(LAST);
       // Last: who has seen the count has all that the item does.
       count(CALLS);

@@ -1,0 +1,72 @@
+/** Calling the handlers that are functions: those of bare descriptors, user events, posted items and timers. */
+import { Counter } from '../slots/layout.ts';
+import { handlerOf, Kind, kindOf } from '../slots/record.ts';
+import { isPromise, type WorkerContext } from './context.ts';
+import { type Delivery, FdEvent } from './fd-event.ts';
+import type { FdHandler } from './handlers.ts';
+import type { Held } from './pending.ts';
+
+export class FdCalls {
+  readonly #context: WorkerContext;
+
+  constructor(context: WorkerContext) {
+    this.#context = context;
+  }
+
+  /** Calls the handler, and `then` when it is done, now or later. */
+  call(event: FdEvent, delivery: Delivery, then: () => void): void {
+    const promise = this.invoke(event, delivery);
+    if (promise === undefined) then();
+    else this.suspend(event, delivery, promise, then);
+  }
+
+  /** Calls the handler. What it returns if it is async; undefined if it is done. */
+  invoke(event: FdEvent, delivery: Delivery): PromiseLike<unknown> | undefined {
+    const { handlers, memory } = this.#context;
+    const handler = handlers[handlerOf(delivery.config)] as FdHandler;
+    memory.count(Counter.HANDLED);
+    try {
+      const result: unknown = handler(event);
+      return isPromise(result) ? result : undefined;
+    } catch (error) {
+      this.#failed(error, delivery);
+      return undefined;
+    }
+  }
+
+  /** Its handler is async: calls `then` when the promise has settled, or its time is over. */
+  suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
+    const { pending, loop } = this.#context;
+    let over = false;
+    const held: Held = {
+      fd: delivery.fd,
+      abort: () => FdEvent.abort(event),
+      revoke: () => {
+        over = true;
+        delivery.teardown ??= 0;
+        then();
+      },
+    };
+    const settle = (): void => {
+      if (over) return;
+      over = true;
+      pending.remove(held);
+      loop.noteUserCode();
+      then();
+    };
+    // A thenable might settle at once, or throw: a promise of it does neither.
+    Promise.resolve(result).then(settle, (error: unknown) => {
+      this.#failed(error, delivery);
+      settle();
+    });
+    pending.add(held, delivery.reason !== undefined);
+    loop.runMicrotasks();
+  }
+
+  /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */
+  #failed(error: unknown, delivery: Delivery): void {
+    const { config, fd } = delivery;
+    this.#context.report(error, this.#context.names[handlerOf(config)] ?? '', fd);
+    if (kindOf(config) === Kind.RAW) delivery.teardown ??= 0;
+  }
+}
