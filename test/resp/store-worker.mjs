@@ -150,8 +150,8 @@ const roles = {
 };
 
 /** Does `role` with bytes that stop this thread for ever when the store copies them for the `count`-th time. */
-function hangIn(operation) {
-  const value = new Uint8Array(300).fill(120);
+function hangIn(operation, length = 300) {
+  const value = new Uint8Array(length).fill(120);
   let copies = 0;
   value.subarray = (start, end) => {
     if (++copies === count) {
@@ -165,6 +165,7 @@ function hangIn(operation) {
 }
 
 const hangs = {
+  large: () => hangIn((value) => store.set(slice('k'), value), 300_000),
   set: () => hangIn((value) => store.set(slice('k'), value)),
   append: () => hangIn((value) => store.append(slice('k'), value)),
   mset: () =>

@@ -17,8 +17,8 @@ const SAMPLES = 5;
 const REPRESENTATIVE = 16;
 /** More are not taken from a single stripe. */
 const FEW_BLOCKS = 8;
-/** Waits for others, of 0.1 ms each. */
-const PAUSES = 100;
+/** How often others are waited for who take again what has become free. */
+const MOST_ROUNDS = 100;
 /** Buckets that are looked at with one lock. */
 const BUCKETS_AT_ONCE = 256;
 /** Older than any age. */
@@ -69,15 +69,16 @@ export class Eviction {
     const { blocks } = table;
     if (needed > blocks.count) return false;
     sweep(table);
-    let pauses = 0;
+    let rounds = 0;
     // Each turn frees a block, or another thread was quicker.
     for (let turn = 0; turn < blocks.count && blocks.free < needed; turn++) {
       const way = this.#next();
       const stripe = this.#stalest(way, nowMs);
       if (stripe === undefined) {
-        // Nothing is left: others are just filling what they took. Then it can be evicted.
-        if (++pauses > PAUSES) break;
-        table.pause();
+        // Nothing is left: others are just filling what they took, or have died with it. When they are done it can be evicted.
+        if (++rounds > MOST_ROUNDS) break;
+        table.visitAll();
+        sweep(table);
         continue;
       }
       table.lock(stripe);

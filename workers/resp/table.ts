@@ -12,7 +12,7 @@
 import { Mutex } from '../../src/locks/index.ts';
 import { AtomicsPort } from '../../src/sync/port.ts';
 import { acquire, Blocks, blocksFor } from './blocks.ts';
-import { ENTRY, HEADER, layoutOf, POOL, STRIPE, STRIPE_SHIFT, stripeAt, STRIPES } from './layout.ts';
+import { ENTRY, layoutOf, POOL, STRIPE, STRIPE_SHIFT, stripeAt, STRIPES } from './layout.ts';
 import type { Slice } from './slice.ts';
 
 /** Of the clock that tells what was used last; 2^31 ticks are a year. */
@@ -247,9 +247,12 @@ export class Table {
     this.#words[stripeAt(stripe) + STRIPE.expiring] = 0;
   }
 
-  /** Lets other threads go on for 0.1 ms. */
-  pause(): void {
-    this.#port.wait(HEADER.format, this.#port.load(HEADER.format), 0.1);
+  /** Waits until each thread that holds a stripe now is done, and repairs those of dead ones. By a thread that holds none. */
+  visitAll(): void {
+    for (let stripe = 0; stripe < STRIPES; stripe++) {
+      this.lock(stripe);
+      this.unlock(stripe);
+    }
   }
 
   /** Asks for a sweep, or tells whether one was asked for. */
