@@ -12,7 +12,7 @@ import { rotated } from './statistics.ts';
 const defaults = {
   rounds: '7',
   messages: '500000',
-  warmup: '200000',
+  warmup: '500000',
   bursts: '50',
   burst: '1024',
   workers: '2',

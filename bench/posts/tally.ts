@@ -35,8 +35,11 @@ export class Tally {
 
   /** Sleeps until the target was reached. */
   wait(): void {
-    if (Atomics.wait(this.#words, DONE, 0, patienceMs) !== 'timed-out') return;
-    throw new Error(`${this.#words[HANDLED]} of ${this.#words[TARGET]} were handled in ${patienceMs} ms`);
+    // Woken is not done: a notification may be that of the run before.
+    while (Atomics.load(this.#words, DONE) === 0) {
+      if (Atomics.wait(this.#words, DONE, 0, patienceMs) !== 'timed-out') continue;
+      throw new Error(`${this.#words[HANDLED]} of ${this.#words[TARGET]} were handled in ${patienceMs} ms`);
+    }
   }
 
   /** Sleeps for a moment, for a poster that meets a full queue. */

@@ -1,5 +1,6 @@
 /** Calling the handlers that are functions: those of bare descriptors, user events, posted items and timers. */
 import { Counter } from '../slots/layout.ts';
+import type { PoolMemory } from '../slots/memory.ts';
 import { handlerOf, Kind, kindOf } from '../slots/record.ts';
 import { isPromise, type WorkerContext } from './context.ts';
 import { type Delivery, FdEvent } from './fd-event.ts';
@@ -8,23 +9,28 @@ import type { Held } from './pending.ts';
 
 export class FdCalls {
   readonly #context: WorkerContext;
+  readonly #memory: PoolMemory;
 
   constructor(context: WorkerContext) {
     this.#context = context;
+    this.#memory = context.memory;
+  }
+
+  /** The handler of a delivery. */
+  handlerOf({ config }: Delivery): FdHandler {
+    return this.#context.handlers[handlerOf(config)] as FdHandler;
   }
 
   /** Calls the handler, and `then` when it is done, now or later. */
   call(event: FdEvent, delivery: Delivery, then: () => void): void {
-    const promise = this.invoke(event, delivery);
+    const promise = this.invoke(this.handlerOf(delivery), event, delivery);
     if (promise === undefined) then();
     else this.suspend(event, delivery, promise, then);
   }
 
   /** Calls the handler. What it returns if it is async; undefined if it is done. */
-  invoke(event: FdEvent, delivery: Delivery): PromiseLike<unknown> | undefined {
-    const { handlers, memory } = this.#context;
-    const handler = handlers[handlerOf(delivery.config)] as FdHandler;
-    memory.count(Counter.HANDLED);
+  invoke(handler: FdHandler, event: FdEvent, delivery: Delivery): PromiseLike<unknown> | undefined {
+    this.#memory.count(Counter.HANDLED);
     try {
       const result: unknown = handler(event);
       return isPromise(result) ? result : undefined;

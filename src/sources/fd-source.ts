@@ -87,6 +87,9 @@ export class FdSource implements Source {
   #units(index: number, delivery: Delivery, most: number): void {
     const { units, slots, groups } = this.#context.memory;
     const { strands } = this.#context;
+    const calls = this.#calls;
+    // Once for all: a call takes 20 ns, and to find its handler took three of them.
+    const handler = calls.handlerOf(delivery);
     const alone = groups.refOf(index) === NO_GROUP;
     const pace = new Pace();
     let { requests } = strands;
@@ -94,10 +97,10 @@ export class FdSource implements Source {
     for (;;) {
       units.start(++delivery.units);
       const event = new FdEvent(delivery);
-      const promise = this.#calls.invoke(event, delivery);
+      const promise = calls.invoke(handler, event, delivery);
       if (promise !== undefined) {
         units.park(index, delivery.units);
-        this.#calls.suspend(event, delivery, promise, () => this.#after(event, delivery));
+        calls.suspend(event, delivery, promise, () => this.#after(event, delivery));
         return;
       }
       FdEvent.revoke(event);
