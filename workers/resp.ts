@@ -115,9 +115,8 @@ const resp: HandlerModule = defineHandlers(
       data: serve,
       drain: serve,
       trigger: applyTimeout,
-      close(connection, reason) {
+      close(connection) {
         call.clients.leave(connection.fd);
-        if (reason.type === 'worker-died') call.clients.recount();
       },
     },
     /** Of a timer: see resp/upkeep.ts. */
