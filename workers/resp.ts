@@ -15,7 +15,7 @@ import { Clients } from './resp/clients.ts';
 import type { Call } from './resp/command.ts';
 import { runCommand } from './resp/commands.ts';
 import { Parser, ProtocolError } from './resp/parser.ts';
-import { Reply } from './resp/reply.ts';
+import { MAX_REPLY_BYTES, Reply, ReplyTooLong } from './resp/reply.ts';
 import type { RespData } from './resp/setup.ts';
 import { Store } from './resp/store.ts';
 import { runUpkeep } from './resp/upkeep.ts';
@@ -60,7 +60,7 @@ function serve(connection: Client): void {
       if (parser.count === 0) continue;
       call.args = parser.args;
       call.count = parser.count;
-      runCommand(call);
+      run(call);
       commands++;
       if (reply.length >= WRITE_BYTES && !connection.write(reply.take())) break;
     }
@@ -80,6 +80,17 @@ function serve(connection: Client): void {
   connection.end();
   // A client that does not end too is not waited for.
   connection.deadline(LINGER_MS);
+}
+
+/** Runs a command. A reply that cannot be sent is an error. */
+function run({ reply }: Call): void {
+  reply.begin();
+  try {
+    runCommand(call);
+  } catch (error) {
+    if (!(error instanceof ReplyTooLong)) throw error;
+    reply.insteadError(`ERR reply exceeds maximum allowed size (${MAX_REPLY_BYTES} bytes)`);
+  }
 }
 
 function refuse(connection: Client): void {
