@@ -77,9 +77,9 @@ export class Reply implements Sink {
     this.#line(`+${text}`);
   }
 
-  /** An error; its first word is the kind. */
+  /** An error; its first word is the kind. A character is a byte, since it may show what the client has sent. */
   error(text: string): void {
-    this.#line(`-${text.replaceAll(/[\r\n]/g, ' ')}`);
+    this.#line(`-${text.replaceAll(/[\r\n]/g, ' ')}`, 'latin1');
   }
 
   integer(value: number | bigint): void {
@@ -113,9 +113,9 @@ export class Reply implements Sink {
     return at;
   }
 
-  #line(line: string): void {
+  #line(line: string, encoding: 'utf8' | 'latin1' = 'utf8'): void {
     this.#room(line.length * 3 + 2);
-    this.length += this.bytes.write(line, this.length);
+    this.length += this.bytes.write(line, this.length, encoding);
     this.#end();
   }
 
