@@ -18,7 +18,7 @@ import { Parser, ProtocolError } from './resp/parser.ts';
 import { MAX_REPLY_BYTES, Reply, ReplyTooLong } from './resp/reply.ts';
 import type { RespData } from './resp/setup.ts';
 import { Store } from './resp/store.ts';
-import { runUpkeep } from './resp/upkeep.ts';
+import { runUpkeep, startUpkeep } from './resp/upkeep.ts';
 
 /** Replies are written as soon as they are so long: a client that does not take them is not served further. */
 const WRITE_BYTES = 32 * 1024;
@@ -26,6 +26,8 @@ const MS_PER_SECOND = 1000;
 const LINGER_MS = 1000;
 
 const parser = new Parser();
+/** Whether the thread before this one may have died with the upkeep. */
+let upkeepDue = false;
 /** Undefined if the pool was not given `workerData.resp`: then nobody listens. */
 let call: Call;
 
@@ -122,6 +124,9 @@ const resp: HandlerModule = defineHandlers(
         if (call.clients.enter(fd, generation, textOf(remoteAddress), textOf(localAddress)) === undefined)
           refuse(connection);
         else if (call.clients.timeoutSeconds > 0) applyTimeout(connection);
+        // Not in init(), where there are no timers yet.
+        if (upkeepDue && call.store.expiring > 0) startUpkeep(call.clients);
+        upkeepDue = false;
       },
       data: serve,
       drain: serve,
@@ -146,7 +151,12 @@ const resp: HandlerModule = defineHandlers(
       const { thread, dead } = clients.beginThread();
       const store = new Store(data.store, { owner: thread });
       // It may have died while it had a part of the store.
-      if (dead !== 0) store.recover(dead);
+      if (dead !== 0) {
+        store.recover(dead);
+        // If there still is a timer, one of the two will end.
+        clients.leaveUpkeep();
+        upkeepDue = true;
+      }
       const reply = new Reply();
       call = {
         args: [],

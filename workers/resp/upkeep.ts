@@ -4,6 +4,7 @@
  *
  *     who sets a time:  the key is stored;  UPKEEP 0 -> 1?  starts the timer
  *     the timer:        some keys are removed;  none left with a time: UPKEEP <- 0;  looks again, as who sets a time does
+ *     a thread dies:    with the upkeep perhaps: the next one with its number sets UPKEEP <- 0, and looks
  */
 import { startTimer } from '../../src/worker.ts';
 import type { Clients } from './clients.ts';
