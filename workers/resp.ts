@@ -15,10 +15,10 @@ import { Clients } from './resp/clients.ts';
 import type { Call } from './resp/command.ts';
 import { runCommand } from './resp/commands.ts';
 import { Parser, ProtocolError } from './resp/parser.ts';
-import { Reply } from './resp/reply.ts';
+import { MAX_REPLY_BYTES, Reply, ReplyTooLong } from './resp/reply.ts';
 import type { RespData } from './resp/setup.ts';
 import { Store } from './resp/store.ts';
-import { runUpkeep } from './resp/upkeep.ts';
+import { runUpkeep, startUpkeep } from './resp/upkeep.ts';
 
 /** Replies are written as soon as they are so long: a client that does not take them is not served further. */
 const WRITE_BYTES = 32 * 1024;
@@ -26,6 +26,8 @@ const MS_PER_SECOND = 1000;
 const LINGER_MS = 1000;
 
 const parser = new Parser();
+/** Whether the thread before this one may have died with the upkeep. */
+let upkeepDue = false;
 /** Undefined if the pool was not given `workerData.resp`: then nobody listens. */
 let call: Call;
 
@@ -60,7 +62,7 @@ function serve(connection: Client): void {
       if (parser.count === 0) continue;
       call.args = parser.args;
       call.count = parser.count;
-      runCommand(call);
+      run(call);
       commands++;
       if (reply.length >= WRITE_BYTES && !connection.write(reply.take())) break;
     }
@@ -80,6 +82,17 @@ function serve(connection: Client): void {
   connection.end();
   // A client that does not end too is not waited for.
   connection.deadline(LINGER_MS);
+}
+
+/** Runs a command. A reply that cannot be sent is an error. */
+function run({ reply }: Call): void {
+  reply.begin();
+  try {
+    runCommand(call);
+  } catch (error) {
+    if (!(error instanceof ReplyTooLong)) throw error;
+    reply.insteadError(`ERR reply exceeds maximum allowed size (${MAX_REPLY_BYTES} bytes)`);
+  }
 }
 
 function refuse(connection: Client): void {
@@ -111,26 +124,35 @@ const resp: HandlerModule = defineHandlers(
         if (call.clients.enter(fd, generation, textOf(remoteAddress), textOf(localAddress)) === undefined)
           refuse(connection);
         else if (call.clients.timeoutSeconds > 0) applyTimeout(connection);
+        // Not in init(), where there are no timers yet.
+        if (upkeepDue && call.store.expiring > 0) startUpkeep(call.clients);
+        upkeepDue = false;
       },
       data: serve,
       drain: serve,
       trigger: applyTimeout,
-      close(connection, reason) {
+      close(connection) {
         call.clients.leave(connection.fd);
-        if (reason.type === 'worker-died') call.clients.recount();
       },
     },
     /** Of a timer: see resp/upkeep.ts. */
-    respUpkeep() {
-      runUpkeep(call.clients, call.store);
+    respUpkeep(event) {
+      runUpkeep(call.clients, call.store, Number(event.cookie));
     },
   },
   {
+    dispose() {
+      call?.clients.end();
+    },
     init(workerData) {
       const { resp: data } = (workerData ?? {}) as { readonly resp?: RespData };
       if (data === undefined) return;
       const clients = new Clients(data.clients, workerId());
       const store = new Store(data.store);
+      if (clients.begin()) {
+        clients.endUpkeep();
+        upkeepDue = true;
+      }
       const reply = new Reply();
       call = {
         args: [],

@@ -78,24 +78,16 @@ export class Buffers {
     this.#words[at + LENGTH] = (this.#words[at + LENGTH] ?? 0) - dropped;
   }
 
-  /** Puts bytes in front of the block's data, if there is room where earlier ones were dropped. Owner of the block. */
+  /** Takes back bytes that were dropped from the block's data, if the last that were are those. Owner of the block. */
   retreat(block: number, bytes: Uint8Array): boolean {
     const at = wordOf(block);
     const start = (this.#words[at + START] ?? 0) - bytes.length;
     if (start < 0) return false;
-    this.#bytes.set(bytes, byteOf(block) + HEADER_BYTES + start);
+    const from = byteOf(block) + HEADER_BYTES + start;
+    for (let i = 0; i < bytes.length; i++) if (this.#bytes[from + i] !== bytes[i]) return false;
     this.#words[at + START] = start;
     this.#words[at + LENGTH] = this.lengthOf(block) + bytes.length;
     return true;
-  }
-
-  /** A new block of `front` and the data of `block`, which stays as it is; undefined if memory is exhausted. */
-  join(front: Uint8Array, block: number): number | undefined {
-    const joined = this.append(0, front);
-    if (joined === undefined || block === 0) return joined;
-    const whole = this.append(joined, this.dataOf(block));
-    if (whole === undefined) this.release(joined);
-    return whole;
   }
 
   /** Appends `data` to a block (0: a new one); returns the block that holds it all, undefined if memory is exhausted (then the old block is as it was). */

@@ -25,6 +25,8 @@ export class ConnectionTurn extends ConnectionOutput {
   #block = 0;
   #freshStart = 0;
   #freshEnd = 0;
+  /** Blocks of which the handler may have views still. */
+  readonly #left: number[] = [];
 
   constructor(context: WorkerContext) {
     super(context);
@@ -57,7 +59,8 @@ export class ConnectionTurn extends ConnectionOutput {
 
   /** Puts the state back into the slot; its blocks are there already. */
   save(): void {
-    if (!this.ended) this.keepInput();
+    if (this.ended) this.#giveBack();
+    else this.keepInput();
     this.context.memory.records.setPhase(this.index, this.phase);
   }
 
@@ -118,35 +121,43 @@ export class ConnectionTurn extends ConnectionOutput {
     else this.context.memory.data.advance(this.#block, count);
   }
 
-  /** Puts bytes back in front of the unread input. */
+  /** Puts bytes back in front of the unread input. What the handler has taken stays as it is: it has views of it. */
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    const { data } = this.context.memory;
-    if (this.#block === 0 && bytes.length <= this.#freshStart) {
-      this.#freshStart -= bytes.length;
-      this.context.input.buffer.set(bytes, this.#freshStart);
-    } else if (this.#block === 0 || !data.retreat(this.#block, bytes)) {
-      this.#prepend(bytes);
-    }
+    if (!this.#retreat(bytes)) this.#prepend(bytes);
     // As if it had not been taken: a handler that always puts it back has taken nothing.
     if (this.inputLength >= this.offered) this.marks &= ~Mark.CONSUMED;
   }
 
+  /** Takes back what was taken last, in place. False if the bytes are others. */
+  #retreat(bytes: Uint8Array): boolean {
+    if (this.#block !== 0) return this.context.memory.data.retreat(this.#block, bytes);
+    const start = this.#freshStart - bytes.length;
+    if (start < 0 || this.context.input.buffer.compare(bytes, 0, bytes.length, start, this.#freshStart) !== 0)
+      return false;
+    this.#freshStart = start;
+    return true;
+  }
+
   #prepend(bytes: Uint8Array): void {
-    // It may be a view of what is about to move.
-    const front = bytes.slice();
-    this.keepInput();
-    const { memory } = this.context;
-    const rest = this.#block;
-    const total = front.length + memory.data.lengthOf(rest);
-    const whole = total <= memory.config(Config.MAX_INPUT) ? memory.data.join(front, rest) : undefined;
+    const { memory, input } = this.context;
+    const total = bytes.length + this.inputLength;
+    const front = total <= memory.config(Config.MAX_INPUT) ? memory.data.append(0, bytes) : undefined;
+    const rest =
+      this.#block === 0
+        ? input.buffer.subarray(this.#freshStart, this.#freshEnd)
+        : memory.data.dataOf(this.#block);
+    const whole = front === undefined ? undefined : memory.data.append(front, rest);
     if (whole === undefined) {
+      if (front !== undefined) memory.data.release(front);
       this.closing ??= { type: 'input-overflow' };
       return;
     }
+    this.#freshStart = 0;
+    this.#freshEnd = 0;
     const before = this.#lendInput();
     this.#setInput(whole);
-    memory.data.release(before);
+    if (before !== 0) this.#left.push(before);
   }
 
   /**
@@ -189,6 +200,7 @@ export class ConnectionTurn extends ConnectionOutput {
   /** Moves fresh input into the shared buffers: the read area is about to be used again. */
   keepInput(): void {
     const { input, memory } = this.context;
+    this.#giveBack();
     if (this.#block !== 0 && memory.data.lengthOf(this.#block) === 0) {
       memory.data.release(this.#lendInput());
       this.#block = 0;
@@ -203,6 +215,10 @@ export class ConnectionTurn extends ConnectionOutput {
     const block = fits ? memory.data.append(this.#lendInput(), rest) : undefined;
     if (block === undefined) this.closing ??= { type: 'input-overflow' };
     this.#setInput(block ?? before);
+  }
+
+  #giveBack(): void {
+    while (this.#left.length > 0) this.context.memory.data.release(this.#left.pop() ?? 0);
   }
 
   /** Keeps the timeouts up to what the turn has done so far. */

@@ -91,7 +91,7 @@ async function both(): Promise<{ readonly ours: Asker; readonly theirs: Asker }>
 const commands: readonly string[] = `
 PING|PING hello|PING a b|ECHO hello|ECHO|ECHO a b
 GET a|SET a 1|GET a|get a|SET a|SET|GET|SET a 2 NX|GET a|SET b 2 XX|GET b|SET b 2 NX|SET b 3 XX|GET b
-SET a 1 EX 0|SET a 1 EX -5|SET a 1 PX abc|SET a 1 EX|SET a 1 EX 10 PX 5|SET a 1 NX XX|SET a 1 XX NX|SET a 1 BAR
+SET a 1 EX 0|SET a 1 EX -5|SET a 1 PX abc|SET a 1 EX|SET a 1 EX 10 PX 5|SET a 1 NX XX|SET a 1 XX NX|SET a 1 BAR|SET a 1 PX x NX XX|SET a 1 EX 5 EX 10 XX XX|TTL a
 SET a 1 EX 99999999999999999|SET a 1 EX 9223372036854775808|SET c 3 EX 100|TTL c|SET c 4|TTL c|SET c 4 PX 100000 NX|TTL c
 SET c 4 px 100400 xx|TTL c|SET c 4 PX 100600|TTL c
 TTL nothing|TTL|TTL a b|EXPIRE a 100|TTL a|EXPIRE nothing 100|EXPIRE a x|EXPIRE a|EXPIRE a 1.5|EXPIRE a -1|GET a|EXISTS a
@@ -108,7 +108,7 @@ SELECT 0|SELECT x|SELECT|SELECT 1.5|CLIENT GETNAME|CLIENT SETNAME one|CLIENT GET
 CLIENT|CLIENT NOTHING|CLIENT ID x|CLIENT SETNAME|CLIENT GETNAME x|CLIENT KILL|CLIENT KILL 1.2.3.4:5|CLIENT KILL ID 99999|CLIENT KILL ID x|CLIENT KILL ID 0|CLIENT KILL NOTHING 1
 CLIENT KILL SKIPME perhaps|CLIENT KILL ID|CLIENT KILL ADDR 1.2.3.4:5 ID 1
 CONFIG|CONFIG NOTHING|CONFIG GET|CONFIG GET nothing|CONFIG GET timeout|CONFIG SET timeout|CONFIG SET timeout 300|CONFIG GET TIMEOUT|CONFIG SET timeout x|CONFIG SET timeout 0
-CONFIG SET nothing 1|CONFIG SET timeout 1 timeout|CONFIG GET time*t|CONFIG GET t?meout nothing
+CONFIG SET nothing 1|CONFIG SET constructor 1|CONFIG SET timeout 1 timeout|CONFIG GET time*t|CONFIG GET t?meout nothing
 COMMAND INFO nothing|COMMAND NOTHING|NOTHING|nothing a b|NOTHING with 'quotes' in it
 `
   .trim()
@@ -124,6 +124,19 @@ test('commands, their replies and their errors', async () => {
     const command = encode(...wordsOf(line));
     expect([line, await ours.ask(command)]).toEqual([line, await theirs.ask(command)]);
   }
+});
+
+test('bytes that are no text', async () => {
+  const { ours, theirs } = await both();
+  const bytes = Buffer.from([0xff, 0x41, 0, 0x42]);
+  for (const command of [
+    encode(bytes, 'x', bytes, 'y'),
+    encode('CLIENT', bytes),
+    encode('CONFIG', 'SET', bytes, '1'),
+    encode('SET', bytes, bytes),
+    encode('GET', bytes),
+  ])
+    expect(await ours.ask(command)).toBe(await theirs.ask(command));
 });
 
 test('commands as people type them', async () => {

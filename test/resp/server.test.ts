@@ -104,6 +104,19 @@ describe('values', () => {
     expect((await raw.rest()).toString()).toBe('-ERR Protocol error: invalid bulk length\r\n');
   });
 
+  test('that together are more than can be sent: an error, and the connection goes on', async () => {
+    const { port } = await openCache('--threads', '2');
+    const client = await openClient(port);
+    client.write(encode('SET', 'k', Buffer.alloc(MiB, 'v')));
+    expect((await client.read(5)).toString()).toBe('+OK\r\n');
+    client.write(encode('MGET', ...Array.from({ length: 40 }, () => 'k')));
+    expect((await client.read(5 + 40 * (MiB + 12))).subarray(0, 5).toString()).toBe('*40\r\n');
+    client.write(encode('MGET', ...Array.from({ length: 10_000 }, () => 'k')));
+    client.write(encode('PING'));
+    const expected = '-ERR reply exceeds maximum allowed size (50331648 bytes)\r\n+PONG\r\n';
+    expect((await client.read(expected.length)).toString()).toBe(expected);
+  });
+
   test('expire, seen or not', async () => {
     const cache = await openCache('--threads', '2');
     await cli(cache, 'set', 'a', '1', 'px', '60');

@@ -168,6 +168,38 @@ describe('unread()', () => {
     expect(line.lentBytes).toBe(0);
   });
 
+  test('leaves what was taken as it is: in the read area', () => {
+    const line = new Line();
+    line.receive(Buffer.from('one\ntwo\n'), (connection) => {
+      const taken = connection.readLine() as Buffer;
+      connection.unread(Buffer.from('ab'));
+      connection.unread(taken.subarray(0, 2));
+      connection.unread(Buffer.from('cd'));
+      expect(taken.toString()).toBe('one');
+      expect(connection.read().toString()).toBe('cdonabtwo\n');
+    });
+    expect(line.lentBytes).toBe(0);
+  });
+
+  test('leaves what was taken as it is: in a block, which is given back when the handler is done', () => {
+    const line = new Line();
+    line.receive(Buffer.from('o'), () => {});
+    line.receive(Buffer.from('ne\ntwo\n'), (connection) => {
+      const taken = connection.readLine() as Buffer;
+      connection.unread(taken.subarray(0, 2));
+      expect(taken.toString()).toBe('one');
+      const other = connection.readExactly(3) as Buffer;
+      connection.unread(Buffer.alloc(100, 'x'));
+      // Somebody else's, who would get what is given back.
+      const { data } = line.pool.memory;
+      const block = data.append(0, Buffer.alloc(200, '!')) as number;
+      expect([taken.toString(), other.toString()]).toEqual(['one', 'ont']);
+      data.release(block);
+      expect(connection.read().toString()).toBe(`${'x'.repeat(100)}wo\n`);
+    });
+    expect(line.lentBytes).toBe(0);
+  });
+
   test('more than the input may hold ends the connection', () => {
     const line = new Line();
     line.receive(Buffer.from('rest'), (connection) => {

@@ -31,7 +31,7 @@ export type Command = {
   readonly run: (call: Call) => void;
 };
 
-/** An argument as text. */
+/** An argument as text: a character for each byte. */
 export function textOf(call: Call, index: number): string {
   const slice = call.args[index];
   if (slice === undefined || index >= call.count) return '';
@@ -39,7 +39,16 @@ export function textOf(call: Call, index: number): string {
     slice.bytes.buffer,
     slice.bytes.byteOffset + slice.start,
     slice.end - slice.start,
-  ).toString();
+  ).toString('latin1');
+}
+
+const MOST_SHOWN_BYTES = 128;
+
+/** An argument as errors show it: the beginning, and as far as C would print it. */
+export function shownOf(call: Call, index: number, most: number = MOST_SHOWN_BYTES): string {
+  const text = textOf(call, index).slice(0, most);
+  const end = text.indexOf('\0');
+  return end < 0 ? text : text.slice(0, end);
 }
 
 /** A word that an argument is compared with: in lower case. */
@@ -67,8 +76,8 @@ export function replyNoRoom(reply: Reply, why: NoRoom): void {
 }
 
 export function replyUnknownSubcommand(call: Call): void {
-  const [command, subcommand] = [textOf(call, 0).toUpperCase(), textOf(call, 1)];
-  call.reply.error(`ERR unknown subcommand '${subcommand.slice(0, 128)}'. Try ${command} HELP.`);
+  const command = textOf(call, 0).toUpperCase();
+  call.reply.error(`ERR unknown subcommand '${shownOf(call, 1)}'. Try ${command} HELP.`);
 }
 
 export function replyWrongCount(reply: Reply, command: string): void {

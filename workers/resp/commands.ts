@@ -1,7 +1,7 @@
 /** All commands by their names. */
 import { clientCommands } from './client-commands.ts';
 import type { Call, Command } from './command.ts';
-import { replyWrongCount, textOf } from './command.ts';
+import { replyWrongCount, shownOf } from './command.ts';
 import { dataCommands } from './data-commands.ts';
 import { serverCommands } from './server-commands.ts';
 import type { Slice } from './slice.ts';
@@ -50,7 +50,6 @@ function isName({ bytes, start, end }: Slice, name: Buffer): boolean {
 function replyUnknown(call: Call): void {
   let shown = '';
   for (let at = 1; at < call.count && shown.length < MOST_SHOWN_BYTES; at++)
-    shown += `'${textOf(call, at).slice(0, MOST_SHOWN_BYTES - shown.length)}' `;
-  const name = textOf(call, 0).slice(0, MOST_SHOWN_BYTES);
-  call.reply.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
+    shown += `'${shownOf(call, at, MOST_SHOWN_BYTES - shown.length)}' `;
+  call.reply.error(`ERR unknown command '${shownOf(call, 0)}', with args beginning with: ${shown}`);
 }

@@ -49,24 +49,35 @@ function get(call: Call): void {
 }
 
 function set(call: Call): void {
-  let expiresAtMs = 0;
+  let unit: string | undefined;
+  let amountAt = 0;
   let when: Condition = 'always';
   for (let at = 3; at < call.count; at++) {
     const word = wordOf(call, at);
-    if ((word === 'nx' || word === 'xx') && when === 'always') {
-      when = word === 'nx' ? 'absent' : 'present';
-    } else if ((word === 'ex' || word === 'px') && expiresAtMs === 0 && at + 1 < call.count) {
-      const moment = momentAfter(call, ++at, word === 'ex' ? MS_PER_SECOND : 1);
-      if (moment === undefined) return;
-      if (moment <= Date.now()) {
-        call.reply.error("ERR invalid expire time in 'set' command");
-        return;
-      }
-      expiresAtMs = moment;
+    const condition = word === 'nx' ? 'absent' : word === 'xx' ? 'present' : undefined;
+    if (condition !== undefined && (when === 'always' || when === condition)) {
+      when = condition;
+    } else if (
+      (word === 'ex' || word === 'px') &&
+      (unit === undefined || unit === word) &&
+      at + 1 < call.count
+    ) {
+      unit = word;
+      amountAt = ++at;
     } else {
       call.reply.error('ERR syntax error');
       return;
     }
+  }
+  let expiresAtMs = 0;
+  if (unit !== undefined) {
+    const moment = momentAfter(call, amountAt, unit === 'ex' ? MS_PER_SECOND : 1);
+    if (moment === undefined) return;
+    if (moment <= Date.now()) {
+      call.reply.error("ERR invalid expire time in 'set' command");
+      return;
+    }
+    expiresAtMs = moment;
   }
   const result = call.store.set(sliceAt(call, 1), sliceAt(call, 2), expiresAtMs, when);
   if (result === 'stored' && expiresAtMs !== 0) startUpkeep(call.clients);

@@ -3,6 +3,10 @@ import type { Slice } from './slice.ts';
 import type { Sink } from './store.ts';
 
 const FIRST_BYTES = 64 * 1024;
+/** More is given back when it was written: a worker that once had a long reply does not keep its memory. */
+const KEPT_BYTES = 4 * 2 ** 20;
+/** A longer reply could not be sent: what the client has not read would be more than `maxOutput`, 64 MiB by default. */
+export const MAX_REPLY_BYTES: number = 48 * 2 ** 20;
 /** Sign, type, digits, CR LF. */
 const MOST_HEAD_BYTES = 32;
 
@@ -17,15 +21,35 @@ const COLON = 58;
 const OK = Buffer.from('+OK\r\n');
 const NIL = Buffer.from('$-1\r\n');
 
+/** A reply would be longer than MAX_REPLY_BYTES. */
+export class ReplyTooLong extends Error {
+  override readonly name: string = 'ReplyTooLong';
+}
+
 /** Takes values from the store as they are. */
 export class Reply implements Sink {
   bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
   length = 0;
+  /** Where the reply begins that is being made. */
+  #start = 0;
+
+  /** The next reply begins. */
+  begin(): void {
+    this.#start = this.length;
+  }
+
+  /** In the place of the reply that was begun, an error. */
+  insteadError(text: string): void {
+    this.length = this.#start;
+    this.error(text);
+  }
 
   /** What was collected; valid until the next reply. */
   take(): Buffer {
     const taken = this.bytes.subarray(0, this.length);
     this.length = 0;
+    this.#start = 0;
+    if (this.bytes.length > KEPT_BYTES) this.bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
     return taken;
   }
 
@@ -53,9 +77,9 @@ export class Reply implements Sink {
     this.#line(`+${text}`);
   }
 
-  /** An error; its first word is the kind. */
+  /** An error; its first word is the kind. A character is a byte, since it may show what the client has sent. */
   error(text: string): void {
-    this.#line(`-${text.replaceAll(/[\r\n]/g, ' ')}`);
+    this.#line(`-${text.replaceAll(/[\r\n]/g, ' ')}`, 'latin1');
   }
 
   integer(value: number | bigint): void {
@@ -89,9 +113,9 @@ export class Reply implements Sink {
     return at;
   }
 
-  #line(line: string): void {
+  #line(line: string, encoding: 'utf8' | 'latin1' = 'utf8'): void {
     this.#room(line.length * 3 + 2);
-    this.length += this.bytes.write(line, this.length);
+    this.length += this.bytes.write(line, this.length, encoding);
     this.#end();
   }
 
@@ -118,8 +142,10 @@ export class Reply implements Sink {
   }
 
   #room(bytes: number): void {
-    if (this.length + bytes <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(2 * Math.max(this.bytes.length, this.length + bytes));
+    const needed = this.length + bytes;
+    if (needed <= this.bytes.length) return;
+    if (needed - this.#start > MAX_REPLY_BYTES) throw new ReplyTooLong();
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, needed));
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
   }

@@ -7,6 +7,7 @@ import {
   type Command,
   replyUnknownSubcommand,
   replyWrongCount,
+  shownOf,
   textOf,
   wordOf,
 } from './command.ts';
@@ -76,10 +77,9 @@ function setSettings(call: Call): void {
     const [name, text] = [wordOf(call, at), textOf(call, at + 1)];
     const [least, most] = name === 'timeout' ? [0, MOST_SECONDS] : [1, MOST_CLIENTS];
     if (name !== 'timeout' && name !== 'maxclients') {
-      const why =
-        name in settings
-          ? `CONFIG SET failed (possibly related to argument '${name}') - can't set immutable config`
-          : `Unknown option or number of arguments for CONFIG SET - '${name.slice(0, 128)}'`;
+      const why = Object.hasOwn(settings, name)
+        ? `CONFIG SET failed (possibly related to argument '${name}') - can't set immutable config`
+        : `Unknown option or number of arguments for CONFIG SET - '${shownOf(call, at)}'`;
       reply.error(`ERR ${why}`);
       return;
     }
