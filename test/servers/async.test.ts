@@ -159,6 +159,19 @@ describe.each(THREADS)('a pool of %i threads', (threads) => {
   });
 });
 
+it('an async handler of a user event that rejects by its signal is not reported', async () => {
+  const { pool, journal } = await openAsyncPool(2);
+  const errors: unknown[] = [];
+  pool.on('handlerError', (error) => errors.push(error));
+  const event = pool.userEvent({ handler: 'abortedEvent' });
+  event.post();
+  await journal.until('stuck');
+  await within(event.teardown(42), 'the teardown');
+  expect(journal.all('last')).toMatchObject([{ type: 'teardown', detail: 42 }]);
+  await pool.close();
+  expect(errors).toEqual([]);
+});
+
 describe.each(MODES)('an async handler in mode %s', (mode) => {
   it('takes the teardown of its connection as an abort signal', async () => {
     const { pool, journal } = await openAsyncPool(2);
@@ -217,6 +230,31 @@ describe.each(MODES)('an async handler in mode %s', (mode) => {
     await within(pool.close({ timeoutMs: 100 }), 'close');
     expect(performance.now() - from).toBeGreaterThanOrEqual(99);
     expect(journal.all('close')).toMatchObject([{ type: 'pool-destroyed' }]);
+    await client.over();
+  });
+
+  it.each(['reason', 'cause'])('that rejects by the %s of its signal has only done as asked', async (how) => {
+    const { pool, journal } = await openAsyncPool(2);
+    const errors: unknown[] = [];
+    pool.on('handlerError', (error) => errors.push(error));
+    const client = await openClient(await listen(pool, 'aborted', { mode }));
+    client.write(how);
+    const [stuck] = await journal.until('stuck');
+    await within(pool.registration(idOf(stuck)).teardown(42), 'the teardown');
+    expect(journal.all('close')).toMatchObject([{ type: 'teardown', detail: 42 }]);
+    expect(journal.all('error')).toEqual([]);
+    await client.over();
+    await pool.close();
+    expect(errors).toEqual([]);
+  });
+
+  it('that throws something else when its signal is set has failed', async () => {
+    const { pool, journal } = await openAsyncPool(2);
+    const client = await openClient(await listen(pool, 'aborted', { mode }));
+    client.write('own');
+    const [stuck] = await journal.until('stuck');
+    await within(pool.registration(idOf(stuck)).teardown(42), 'the teardown');
+    expect(journal.all('close')).toMatchObject([{ type: 'error', message: 'of its own' }]);
     await client.over();
   });
 
