@@ -32,7 +32,7 @@ export {
   type HandlerOptions,
 } from './sources/handlers.ts';
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';
-export type { CloseReason } from './sources/reason.ts';
+export type { CloseReason, Failure } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
 export type { FieldType, FieldValue, StateOf, StateShape } from './sources/state-shape.ts';
 export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';
