@@ -18,8 +18,8 @@ const MAX_KEEP_IDLE = 32_767;
 
 /**
  * Given to each handler of a connection. It may be used until that handler returns or, if it is async, settles; after
- * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep `connection.id` to
- * name the connection later.
+ * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep
+ * `connection.registration.id` to name the connection later.
  *
  * @typeParam S the state that its handlers declare
  * @typeParam G what their module declares as `groupState`
