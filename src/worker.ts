@@ -21,6 +21,7 @@ export type { SocketAddress } from './native/index.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
 export type { Connection } from './sources/connection.ts';
+export type { FrameOptions } from './sources/messages.ts';
 export type { FdEvent } from './sources/fd-event.ts';
 export {
   type ConnectionHandlers,
