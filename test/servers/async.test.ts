@@ -57,6 +57,11 @@ async function keepBusy(world: World): Promise<{ stop(): Promise<void> }> {
   };
 }
 
+/** Until no worker runs: each sleeps, or waits in the kernel. */
+function idle(pool: World['pool']): Promise<void> {
+  return until(() => pool.stats().workers.every(({ state }) => state !== 'running'), 'an idle pool');
+}
+
 const DEEDS: readonly [string, string][] = [
   ['timer 20', 'timer 20'],
   ['promises 1000', 'promises 1000'],
@@ -158,6 +163,24 @@ describe.each(THREADS)('a pool of %i threads', (threads) => {
     ]);
   });
 });
+
+it.each(THREADS)(
+  'with %i threads, what an abort has set going goes on at once in a worker that sleeps',
+  async (threads) => {
+    // So long that only the abort can have ended the handlers.
+    const { pool, journal } = await openAsyncPool(threads, 20_000);
+    const server = await listen(pool, 'aborted');
+    for (const [i, how] of ['reason', 'cause', 'reason', 'cause'].entries()) {
+      const client = await openClient(server);
+      client.write(how);
+      const [stuck] = (await journal.until('stuck', i + 1)).slice(-1);
+      await idle(pool);
+      await within(pool.registration(idOf(stuck)).teardown(42), 'the teardown');
+      await client.over();
+    }
+    expect(journal.all('close').map((entry) => entry['type'])).toEqual(Array(4).fill('teardown'));
+  },
+);
 
 it('an async handler of a user event that rejects by its signal is not reported', async () => {
   const { pool, journal } = await openAsyncPool(2);
