@@ -1,6 +1,12 @@
 /** Waiting that can be given up. */
 import { makeErrorFrom } from './errors.ts';
 
+/** Whether what an async function threw says no more than that `signal` is aborted: its reason, or an error with that as its cause. */
+export function isAbortBy(signal: AbortSignal | undefined, thrown: unknown): boolean {
+  if (signal?.aborted !== true) return false;
+  return thrown === signal.reason || (thrown instanceof Error && thrown.cause === signal.reason);
+}
+
 /** Waits for `done`, or until `signal` is aborted. @throws ERR_WAKEONE_ABORTED, with the signal's reason as its cause */
 export async function untilAborted(
   done: Promise<void>,

@@ -12,7 +12,7 @@ export { attach, type AttachedPool } from './sources/attached.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';
 export type { ListenOptions } from './sources/listen.ts';
-export type { CloseReason } from './sources/reason.ts';
+export type { CloseReason, Failure } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
 export type { Server } from './sources/server.ts';
 export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';

@@ -21,6 +21,7 @@ export type { SocketAddress } from './native/index.ts';
 export type { ConnectOptions } from './sources/connect.ts';
 export type { TimeoutKind } from './slots/timeouts.ts';
 export type { Connection } from './sources/connection.ts';
+export type { FrameOptions } from './sources/messages.ts';
 export type { FdEvent } from './sources/fd-event.ts';
 export {
   type ConnectionHandlers,
@@ -32,7 +33,7 @@ export {
   type HandlerOptions,
 } from './sources/handlers.ts';
 export type { Group, GroupId, GroupOptions } from './sources/group.ts';
-export type { CloseReason } from './sources/reason.ts';
+export type { CloseReason, Failure } from './sources/reason.ts';
 export type { EventName, Registration, RegistrationId } from './sources/registration.ts';
 export type { FieldType, FieldValue, StateOf, StateShape } from './sources/state-shape.ts';
 export type { Timer, TimerId, TimerOptions } from './sources/timer.ts';

@@ -111,7 +111,7 @@ describe('a mistake is told, with exit code 1 and nothing on standard output', (
     [['--stats-interval-ms', 'often'], /--stats-interval-ms must be an integer/],
     [['--resp', '65536'], /--resp must be an integer from 0 to 65535; got '65536'/],
     [['--resp-memory', '1'], /--resp-memory must be an integer from 65536 to/],
-    [['--prot', '7007'], /--prot/],
+    [['--prot', '7007'], /--prot'; --help lists the options$/m],
     [['--proxy', '7008'], /--proxy and --upstream are given together/],
     [['--upstream', '127.0.0.1:80'], /--proxy and --upstream are given together/],
     [['--proxy=-1', '--upstream', '127.0.0.1:80'], /--proxy/],

@@ -128,6 +128,8 @@ try {
   if (options === 'help') console.log(USAGE);
   else await main(options);
 } catch (error) {
-  console.error(`wakeone: ${error instanceof Error ? error.message : String(error)}`);
+  const unknown = String((error as { code?: unknown }).code).startsWith('ERR_PARSE_ARGS');
+  const message = error instanceof Error ? error.message : String(error);
+  console.error(`wakeone: ${message}${unknown ? '; --help lists the options' : ''}`);
   process.exitCode = 1;
 }

@@ -111,7 +111,11 @@ export class Reactor {
         this.#stop();
         return;
       }
-      if (words[calledAt] !== 0 && this.presence.heed()) this.#hooks.onAttention();
+      if (words[calledAt] !== 0 && this.presence.heed()) {
+        this.#hooks.onAttention();
+        // What listens to an abort signal is user code (L1).
+        this.loop.noteUserCode();
+      }
       const hint = this.presence.becomeRunnable() ? this.presence.take() : 0;
       if (hint === 0) {
         const wait = this.#park();

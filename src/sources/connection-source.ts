@@ -492,8 +492,10 @@ export class ConnectionSource implements Source {
     };
     // A thenable may call back at once; a promise does not.
     // By then the turn may be another connection's.
+    const { handle } = turn;
     const name = this.#nameOf(turn);
     Promise.resolve(result).then(resume, (error: unknown) => {
+      if (handle !== undefined && Connection.gaveUp(handle, error)) return resume();
       if (this.#held.get(turn) === held) this.#threw(turn, error);
       else this.#context.report(error, name, held.fd);
       resume();

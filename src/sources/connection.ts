@@ -1,4 +1,5 @@
 /** A connection as its handlers see it. */
+import { isAbortBy } from '../abort.ts';
 import { makeError, show } from '../errors.ts';
 import type { SocketAddress } from '../native/index.ts';
 import { NO_GROUP } from '../slots/groups.ts';
@@ -17,8 +18,8 @@ const MAX_KEEP_IDLE = 32_767;
 
 /**
  * Given to each handler of a connection. It may be used until that handler returns or, if it is async, settles; after
- * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep `connection.id` to
- * name the connection later.
+ * that its methods throw ERR_WAKEONE_NOT_OWNER, since the connection may be in another worker. Keep
+ * `connection.registration.id` to name the connection later.
  *
  * @typeParam S the state that its handlers declare
  * @typeParam G what their module declares as `groupState`
@@ -252,7 +253,10 @@ export class Connection<
     turn.context.groups?.leave(turn);
   }
 
-  /** Aborted when a teardown is asked for while the async handler that was given this connection is pending. */
+  /**
+   * Aborted when a teardown is asked for while the async handler that was given this connection is pending. If that then throws
+   * the signal's reason, or an error with that as its `cause`, as what it has handed the signal to does, this is no failure.
+   */
   get signal(): AbortSignal {
     this.use('signal');
     this.#controller ??= new AbortController();
@@ -268,6 +272,11 @@ export class Connection<
   static abort(connection: Connection): void {
     connection.#controller ??= new AbortController();
     connection.#controller.abort(makeError('ERR_WAKEONE_ABORTED', 'The handler'));
+  }
+
+  /** The reactor's: whether an async handler threw that only because its signal was aborted. */
+  static gaveUp(connection: Connection, thrown: unknown): boolean {
+    return isAbortBy(connection.#controller?.signal, thrown);
   }
 
   /** The reactor's: the turn is over. */

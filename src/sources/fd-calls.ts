@@ -62,7 +62,7 @@ export class FdCalls {
     };
     // A thenable might settle at once, or throw: a promise of it does neither.
     Promise.resolve(result).then(settle, (error: unknown) => {
-      this.#failed(error, delivery);
+      if (!FdEvent.gaveUp(event, error)) this.#failed(error, delivery);
       settle();
     });
     pending.add(held, delivery.reason !== undefined);

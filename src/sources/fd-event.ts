@@ -1,4 +1,5 @@
 /** A delivery of a bare descriptor as its handler sees it. */
+import { isAbortBy } from '../abort.ts';
 import { makeError, show, SystemError } from '../errors.ts';
 import { Errno } from '../native/index.ts';
 import { handlerOf } from '../slots/record.ts';
@@ -237,11 +238,19 @@ export class FdEvent<S extends StateShape = NoState, G extends StateShape = NoSt
     this.#use('teardown()').teardown = checkDetail(detail);
   }
 
-  /** Aborted when a teardown is asked for while the async handler that was given this event is pending. */
+  /**
+   * Aborted when a teardown is asked for while the async handler that was given this event is pending. If that then throws
+   * the signal's reason, or an error with that as its `cause`, as what it has handed the signal to does, this is no failure.
+   */
   get signal(): AbortSignal {
     this.#use('signal');
     this.#controller ??= new AbortController();
     return this.#controller.signal;
+  }
+
+  /** The reactor's: whether an async handler threw that only because its signal was aborted. */
+  static gaveUp(event: FdEvent, thrown: unknown): boolean {
+    return isAbortBy(event.#controller?.signal, thrown);
   }
 
   /** The reactor's: sets the signal. */

@@ -6,7 +6,7 @@ import type { TimeoutKind } from '../slots/timeouts.ts';
 import { checkInteger } from './arguments.ts';
 import type { Connection } from './connection.ts';
 import type { FdEvent } from './fd-event.ts';
-import type { CloseReason } from './reason.ts';
+import type { CloseReason, Failure } from './reason.ts';
 import type { Declaration } from './state-rows.ts';
 import { layOut, NO_LAYOUT, type NoState, type StateShape } from './state-shape.ts';
 
@@ -36,7 +36,7 @@ export type ConnectionHandlers<S extends StateShape = NoState, G extends StateSh
   /** The peer will send no more. Without `allowHalfOpen` our side is ended after this handler. */
   end?(connection: Connection<S, G>): Result;
   /** The connection failed, or a handler threw. `close` follows. */
-  error?(connection: Connection<S, G>, error: Error): Result;
+  error?(connection: Connection<S, G>, error: Failure): Result;
   /** The end: nothing runs after it. The descriptor is closed when it is done. */
   close?(connection: Connection<S, G>, reason: CloseReason): Result;
   /** Bytes that one turn may read; then the connection goes to the tail of the queue. 1 to 2^30, default 256 KiB. */
@@ -164,11 +164,11 @@ function checkHandler(name: string, handler: unknown): void {
       continue;
     }
     if (known.has(method) && typeof value === 'function') continue;
-    const budgets = known === EVENT_METHODS ? '' : `, or one of ${Object.keys(MOST_PER_TURN).join(', ')}`;
+    const others = known === EVENT_METHODS ? ['state'] : ['state', ...Object.keys(MOST_PER_TURN)];
     throw makeError(
       'ERR_WAKEONE_INVALID_ARGUMENT',
       `${name}.${method}`,
-      `a function named one of ${[...known].join(', ')}${budgets}`,
+      `a function named one of ${[...known].join(', ')}, or one of ${others.join(', ')}`,
       show(value),
     );
   }

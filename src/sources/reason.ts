@@ -2,6 +2,9 @@
 import type { TimeoutKind } from '../slots/timeouts.ts';
 import { Cause, causeOf, detailOf } from '../slots/record.ts';
 
+/** What went wrong: `code` is that of an error of the library or of a system call, or whatever a handler's own error has. */
+export type Failure = Error & { readonly code?: unknown };
+
 export type CloseReason =
   /** Both sides have ended. */
   | { readonly type: 'end' }
@@ -10,7 +13,7 @@ export type CloseReason =
   /** `teardown(detail)` was called, by any thread. */
   | { readonly type: 'teardown'; readonly detail: number }
   /** The connection failed or a handler threw. */
-  | { readonly type: 'error'; readonly error: Error }
+  | { readonly type: 'error'; readonly error: Failure }
   /** A timeout was over, and the connection has no `timeout` handler. */
   | { readonly type: 'timeout'; readonly kind: TimeoutKind }
   /** More input was left unread than `maxInput`, or buffer memory ran out. */

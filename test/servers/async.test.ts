@@ -57,6 +57,11 @@ async function keepBusy(world: World): Promise<{ stop(): Promise<void> }> {
   };
 }
 
+/** Until no worker runs: each sleeps, or waits in the kernel. */
+function idle(pool: World['pool']): Promise<void> {
+  return until(() => pool.stats().workers.every(({ state }) => state !== 'running'), 'an idle pool');
+}
+
 const DEEDS: readonly [string, string][] = [
   ['timer 20', 'timer 20'],
   ['promises 1000', 'promises 1000'],
@@ -159,6 +164,37 @@ describe.each(THREADS)('a pool of %i threads', (threads) => {
   });
 });
 
+it.each(THREADS)(
+  'with %i threads, what an abort has set going goes on at once in a worker that sleeps',
+  async (threads) => {
+    // So long that only the abort can have ended the handlers.
+    const { pool, journal } = await openAsyncPool(threads, 20_000);
+    const server = await listen(pool, 'aborted');
+    for (const [i, how] of ['reason', 'cause', 'reason', 'cause'].entries()) {
+      const client = await openClient(server);
+      client.write(how);
+      const [stuck] = (await journal.until('stuck', i + 1)).slice(-1);
+      await idle(pool);
+      await within(pool.registration(idOf(stuck)).teardown(42), 'the teardown');
+      await client.over();
+    }
+    expect(journal.all('close').map((entry) => entry['type'])).toEqual(Array(4).fill('teardown'));
+  },
+);
+
+it('an async handler of a user event that rejects by its signal is not reported', async () => {
+  const { pool, journal } = await openAsyncPool(2);
+  const errors: unknown[] = [];
+  pool.on('handlerError', (error) => errors.push(error));
+  const event = pool.userEvent({ handler: 'abortedEvent' });
+  event.post();
+  await journal.until('stuck');
+  await within(event.teardown(42), 'the teardown');
+  expect(journal.all('last')).toMatchObject([{ type: 'teardown', detail: 42 }]);
+  await pool.close();
+  expect(errors).toEqual([]);
+});
+
 describe.each(MODES)('an async handler in mode %s', (mode) => {
   it('takes the teardown of its connection as an abort signal', async () => {
     const { pool, journal } = await openAsyncPool(2);
@@ -217,6 +253,31 @@ describe.each(MODES)('an async handler in mode %s', (mode) => {
     await within(pool.close({ timeoutMs: 100 }), 'close');
     expect(performance.now() - from).toBeGreaterThanOrEqual(99);
     expect(journal.all('close')).toMatchObject([{ type: 'pool-destroyed' }]);
+    await client.over();
+  });
+
+  it.each(['reason', 'cause'])('that rejects by the %s of its signal has only done as asked', async (how) => {
+    const { pool, journal } = await openAsyncPool(2);
+    const errors: unknown[] = [];
+    pool.on('handlerError', (error) => errors.push(error));
+    const client = await openClient(await listen(pool, 'aborted', { mode }));
+    client.write(how);
+    const [stuck] = await journal.until('stuck');
+    await within(pool.registration(idOf(stuck)).teardown(42), 'the teardown');
+    expect(journal.all('close')).toMatchObject([{ type: 'teardown', detail: 42 }]);
+    expect(journal.all('error')).toEqual([]);
+    await client.over();
+    await pool.close();
+    expect(errors).toEqual([]);
+  });
+
+  it('that throws something else when its signal is set has failed', async () => {
+    const { pool, journal } = await openAsyncPool(2);
+    const client = await openClient(await listen(pool, 'aborted', { mode }));
+    client.write('own');
+    const [stuck] = await journal.until('stuck');
+    await within(pool.registration(idOf(stuck)).teardown(42), 'the teardown');
+    expect(journal.all('close')).toMatchObject([{ type: 'error', message: 'of its own' }]);
     await client.over();
   });
 

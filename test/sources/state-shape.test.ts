@@ -68,6 +68,9 @@ describe('a handler is refused that declares', () => {
       { state: { seq: 'u8' }, evnt() {} },
     ];
     for (const handler of handlers) expect(() => defineHandlers({ echo: handler })).toThrow(invalid);
+    expect(() => defineHandlers({ echo: { sate: {}, data() {} } as object })).toThrow(
+      "Argument 'echo.sate' must be a function named one of open, trigger, data, drain, timeout, end, error, close, or one of state, maxBytesPerTurn, maxMessagesPerTurn; got an instance of Object",
+    );
   });
 });
 

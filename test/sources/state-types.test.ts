@@ -169,3 +169,21 @@ test('handlers and helpers may be made elsewhere, with or without parameters', (
   // @ts-expect-error: it has other fields
   none(defineHandlers({ other: { state: { seq: 'u64', name: 'bytes(8)' }, data: (c) => void count(c) } }));
 });
+
+test('errors that handlers are given have a code to be compared', () => {
+  none(
+    defineHandlers({
+      failing: {
+        error(connection, error) {
+          expectTypeOf(error).toExtend<Error>();
+          if (error.code !== 'ECONNRESET') connection.destroy();
+        },
+        close(connection, reason) {
+          if (reason.type === 'error' && reason.error.code === 'ERR_WAKEONE_MESSAGE_TOO_LONG')
+            connection.destroy();
+        },
+      },
+      annotated: { error: (connection, error: Error) => connection.destroy(error) },
+    }),
+  );
+});

@@ -149,6 +149,25 @@ export default defineHandlers(
       },
       close,
     },
+    /** Hands its signal on to what it awaits, and lets the rejection through, one way or the other. */
+    aborted: {
+      async data(connection) {
+        const how = connection.read().toString();
+        note({ on: 'stuck', fd: connection.fd, generation: connection.registration.generation });
+        const { signal } = connection;
+        if (how === 'cause') await after(100_000, undefined, { signal });
+        await once(signal, 'abort');
+        if (how === 'reason') throw signal.reason;
+        throw new Error('of its own');
+      },
+      error: (connection, error) => note({ on: 'error', message: error.message }),
+      close,
+    },
+    async abortedEvent(event) {
+      if (event.last) return note({ on: 'last', ...event.reason });
+      note({ on: 'stuck' });
+      await after(100_000, undefined, { signal: event.signal });
+    },
     rejects: {
       async data(connection) {
         connection.consume();
