@@ -86,7 +86,8 @@ function judge(from, specifier, target) {
   const path = target ?? posix.join(posix.dirname(from), specifier);
   const targetFolder = path.split('/')[0];
   const isDemo = from.startsWith('src/demo/') && targetFolder === 'workers';
-  if (!topFolders[folder].includes(targetFolder) && !isDemo) return `${folder} may not import ${targetFolder}`;
+  if (!topFolders[folder].includes(targetFolder) && !isDemo)
+    return `${folder} may not import ${targetFolder}`;
   if (target === undefined) return 'no such file';
   if (targetFolder !== 'src') return undefined;
 
