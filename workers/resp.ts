@@ -24,6 +24,8 @@ import { runUpkeep, startUpkeep } from './resp/upkeep.ts';
 const WRITE_BYTES = 32 * 1024;
 const MS_PER_SECOND = 1000;
 const LINGER_MS = 1000;
+const SLOW_LINGER_MS = 10_000;
+const MOST_LINGER_MS = 60_000;
 
 const parser = new Parser();
 /** Whether the thread before this one may have died with the upkeep. */
@@ -80,8 +82,13 @@ function serve(connection: Client): void {
   call.quits = false;
   clients.leave(connection.fd);
   connection.end();
-  // A client that does not end too is not waited for.
-  connection.deadline(LINGER_MS);
+  // A client that does not end too is not waited for; one that takes its replies is, for as long as it does.
+  if (connection.outputLength === 0) {
+    connection.deadline(LINGER_MS);
+  } else {
+    connection.idleTimeout(SLOW_LINGER_MS);
+    connection.deadline(MOST_LINGER_MS);
+  }
 }
 
 /** Runs a command. A reply that cannot be sent is an error. */

@@ -341,8 +341,7 @@ export class ConnectionSource implements Source {
   #endOurSide(turn: Turn): void {
     const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
     if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
-    if (turn.has(Phase.DRAINING) && !turn.grouped && (!turn.reading || (turn.bits & Ready.IN) === 0))
-      turn.phase |= Phase.ENDING;
+    if (turn.has(Phase.DRAINING) && !turn.grouped && this.#isReadOut(turn)) turn.phase |= Phase.ENDING;
     // Read out and hung up: nobody is there any more, whatever we still wanted to send.
     if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
     if (!turn.has(Phase.ENDING) || turn.hasOutput) return;
@@ -356,6 +355,11 @@ export class ConnectionSource implements Source {
       if (draining && turn.grouped) this.#awaitSilence(turn);
       else if (draining) this.#linger(turn);
     }
+  }
+
+  /** Whether all that has arrived was delivered, or will not be. Above the mark it waits for `drain`. */
+  #isReadOut(turn: Turn): boolean {
+    return !turn.has(Phase.ABOVE_MARK) && (!turn.reading || (turn.bits & Ready.IN) === 0);
   }
 
   /**

@@ -229,6 +229,38 @@ describe('what arrives', () => {
     await settled(cache);
   });
 
+  test('what has arrived is answered when the server ends, also to a client that has not read yet', async () => {
+    const cache = await openCache('--threads', '2');
+    await cli(cache, 'set', 'value', 'v'.repeat(100_000));
+    const slow = await openClient(cache.port);
+    slow.socket.pause();
+    slow.write(Buffer.concat(Array.from({ length: 200 }, () => encode('GET', 'value'))));
+    await after(300);
+    cache.demo.signal('SIGTERM');
+    await after(100);
+    slow.socket.resume();
+    expect((await slow.rest()).length).toBe(200 * (100_000 + 11));
+    expect((await cache.demo.ended).code).toBe(0);
+  });
+
+  test('a client that quits and reads slowly gets all', async () => {
+    const cache = await openCache('--threads', '2');
+    await cli(cache, 'set', 'value', 'v'.repeat(60_000));
+    // For some of them the kernel takes nearly all of it, so that QUIT runs when the rest waits.
+    const counts = Array.from({ length: 80 }, (_, i) => 30 + i);
+    const slow = await openClients(cache.port, counts.length);
+    for (const [i, client] of slow.entries()) {
+      client.socket.pause();
+      const gets = Array.from({ length: counts[i] ?? 0 }, () => encode('GET', 'value'));
+      client.write(Buffer.concat([...gets, encode('QUIT')]));
+    }
+    await after(2500);
+    for (const [i, client] of slow.entries()) {
+      client.socket.resume();
+      expect((await client.rest()).length).toBe((counts[i] ?? 0) * 60_010 + 5);
+    }
+  });
+
   test('a client that reads slowly gets all, and the rest is not kept for it meanwhile (64)', async () => {
     const cache = await openCache('--threads', '2');
     await cli(cache, 'set', 'value', 'v'.repeat(100_000));
