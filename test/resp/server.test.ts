@@ -43,7 +43,7 @@ describe('real clients', () => {
 
   test('redis-benchmark: 50 connections, 16 deep, each INCR is counted once', async () => {
     const cache = await openCache('--threads', '4');
-    const total = times(200_000, 500_000);
+    const total = 500_000;
     await benchmark(cache, '-c', '50', '-P', '16', '-n', String(total), 'incr', 'counter');
     expect(await cli(cache, 'get', 'counter')).toBe(String(total));
     await benchmark(
