@@ -5,6 +5,8 @@ export type Activity = {
   readonly tid: number;
   /** Whether it sleeps; else it runs, or would if it had a CPU. */
   readonly sleeps: boolean;
+  /** Whether a signal has stopped it. */
+  readonly stopped: boolean;
   readonly switches: number;
   readonly ticks: number;
 };
@@ -24,6 +26,7 @@ export function activityOf(pid: number): Activity[] {
           {
             tid,
             sleeps: fields[0] === 'S',
+            stopped: fields[0] === 'T',
             switches: switches.reduce((sum, match) => sum + Number(match[1]), 0),
             ticks: Number(fields[11]) + Number(fields[12]),
           },

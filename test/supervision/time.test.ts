@@ -80,6 +80,8 @@ it.concurrent.each([1, 3])(
     tell(child, 'once 1000');
     await pass(100);
     child.process.kill('SIGSTOP');
+    // Each thread goes on until the signal has reached it.
+    await until(() => activityOf(child.pid).every(({ stopped }) => stopped), 'all threads to stop');
     // It comes while nobody can take it.
     busy.socket.write('y');
     await pass(3000);
