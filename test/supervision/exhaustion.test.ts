@@ -103,6 +103,8 @@ it.each([1, 2])('handlers of %i threads may await timers although no descriptor 
   const { child, ports } = await startStarving(threads);
   const sleeper = new Asker(ports.sleeps);
   const waiter = new Asker(ports.timers);
+  // Before the others: each listener accepts in its own turn. Three of them, and these two.
+  while (Number((await ask(child)).stats['registered']) < 5);
   const clients = Array.from({ length: CLIENTS }, () => new Asker(ports.echo));
   await child.line('"code":"EMFILE","syscall":"accept4"');
   await until(() => sleeper.answers === 1, 'the answer of the sleeper');
