@@ -59,15 +59,10 @@ export class Buffers {
 
   /** Drops the first `count` bytes. Owner of the block; returns the block, or 0 when it is empty and given back. */
   consume(block: number, count: number): number {
-    const at = wordOf(block);
-    const left = (this.#words[at + LENGTH] ?? 0) - count;
-    if (left <= 0) {
-      this.release(block);
-      return 0;
-    }
-    this.#words[at + START] = (this.#words[at + START] ?? 0) + count;
-    this.#words[at + LENGTH] = left;
-    return block;
+    this.advance(block, count);
+    if (this.lengthOf(block) > 0) return block;
+    this.release(block);
+    return 0;
   }
 
   /** As consume(), but a block without data stays its owner's: what was in it is there until it is used or given back. */

@@ -152,7 +152,6 @@ export class ConnectionSource implements Source {
 
   /** Ends the use: what it has led to, as at the end of a turn. */
   conclude(turn: Turn): void {
-    turn.sendGathered();
     if (!turn.has(Phase.CONNECTING) || !this.#healthy(turn)) {
       this.#conclude(turn);
       return;
@@ -400,7 +399,6 @@ export class ConnectionSource implements Source {
   #fail(turn: Turn): void {
     const failure = turn.failure;
     if (failure === undefined) return;
-    turn.sendGathered();
     turn.failure = undefined;
     turn.closing = { type: 'error', error: failure.error };
     const handlers = this.#handlersOf(turn);
