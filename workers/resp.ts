@@ -62,7 +62,6 @@ function serve(connection: Client): void {
       }
       at = parser.end;
       if (parser.count === 0) continue;
-      call.args = parser.args;
       call.count = parser.count;
       run(call);
       commands++;
@@ -162,7 +161,7 @@ const resp: HandlerModule = defineHandlers(
       }
       const reply = new Reply();
       call = {
-        args: [],
+        args: parser.args,
         count: 0,
         connection: undefined as never,
         reply,

@@ -2,9 +2,9 @@
  * The clients of the cache, in shared memory: what CLIENT LIST shows of connections that other workers serve, and the settings
  * that CONFIG changes.
  *
- *     header    word 0 clients, word 1 timeout in seconds, word 2 most clients; double 2 number of the last client, double 3
- *               when the server began; word 8 who has the upkeep, word 9 the
- *               thread that is to be terminated, word 10 a lock, word 11 entries that were ever used, word 12 upkeeps so far
+ *     header    word 0 clients, word 1 timeout in seconds, word 2 most clients; double 2 number of the last client, double 3 when the
+ *               server began; word 8 who has the upkeep, word 9 the thread that is to be terminated, word 10 a lock, word 11 entries
+ *               that were ever used, word 12 upkeeps so far
  *     workers   a line of 64 bytes for each of 32: a double, commands that it has run; word 2 whether it is there
  *     entries   256 bytes each, by number of the descriptor:
  *               double 0 number of the client (0: none), word 2 generation of its registration, word 3 edition,

@@ -2,6 +2,7 @@
 import type { Connection } from '../../src/worker.ts';
 import type { Clients } from './clients.ts';
 import { parseDecimal } from './decimal.ts';
+import { MAX_BYTES } from './layout.ts';
 import type { Reply } from './reply.ts';
 import type { Slice } from './slice.ts';
 import type { NoRoom, Store } from './store.ts';
@@ -9,7 +10,7 @@ import type { NoRoom, Store } from './store.ts';
 /** One command of one client. Each worker has one of these and fills it anew. */
 export type Call = {
   /** The name of the command first; `count` of them count. */
-  args: readonly Slice[];
+  readonly args: readonly Slice[];
   count: number;
   connection: Connection;
   readonly reply: Reply;
@@ -42,7 +43,8 @@ export function textOf(call: Call, index: number): string {
   ).toString('latin1');
 }
 
-const MOST_SHOWN_BYTES = 128;
+/** What errors show of what a client has sent. */
+export const MOST_SHOWN_BYTES = 128;
 
 /** An argument as errors show it: the beginning, and as far as C would print it. */
 export function shownOf(call: Call, index: number, most: number = MOST_SHOWN_BYTES): string {
@@ -70,7 +72,7 @@ export function sliceAt({ args }: Call, index: number): Slice {
 export function replyNoRoom(reply: Reply, why: NoRoom): void {
   reply.error(
     why === 'too-large'
-      ? 'ERR string exceeds maximum allowed size (1048576 bytes)'
+      ? `ERR string exceeds maximum allowed size (${MAX_BYTES} bytes)`
       : "OOM command not allowed when used memory > 'maxmemory'.",
   );
 }

@@ -1,14 +1,12 @@
 /** All commands by their names. */
 import { clientCommands } from './client-commands.ts';
-import type { Call, Command } from './command.ts';
-import { replyWrongCount, shownOf } from './command.ts';
+import { type Call, type Command, MOST_SHOWN_BYTES, replyWrongCount, shownOf } from './command.ts';
 import { dataCommands } from './data-commands.ts';
 import { serverCommands } from './server-commands.ts';
 import type { Slice } from './slice.ts';
 
 /** Letters differ in this bit only; what else it changes, names of commands have not. */
 const LOWER_CASE = 0x20;
-const MOST_SHOWN_BYTES = 128;
 
 const all: readonly Command[] = [
   ...dataCommands,

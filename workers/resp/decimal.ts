@@ -38,9 +38,9 @@ export function addDecimal(a: number | bigint, b: number | bigint): number | big
   return sum === undefined || !Number.isSafeInteger(Number(sum)) ? sum : Number(sum);
 }
 
-/** Writes a number to the end of `text`. Where it begins. */
-export function writeDecimal(value: number | bigint, text: Uint8Array): number {
-  let at = text.length;
+/** Writes a number so that it ends before `end`. Where it begins. */
+export function writeDecimal(value: number | bigint, text: Uint8Array, end: number = text.length): number {
+  let at = end;
   if (typeof value === 'bigint') {
     const digits = value.toString();
     at -= digits.length;

@@ -3,10 +3,11 @@
  *
  * The arguments are slices of the input, the same few objects for each command: a command costs no memory.
  */
+import { MAX_BYTES } from './layout.ts';
 import type { Slice } from './slice.ts';
 
-/** The longest key or value, and a little for the other arguments of its command. */
-export const MAX_BULK_BYTES: number = 2 ** 20;
+/** The longest argument: a key or a value. */
+export const MAX_BULK_BYTES: number = MAX_BYTES;
 /** All of one command. */
 export const MAX_COMMAND_BYTES: number = 8 * 2 ** 20;
 const MAX_ARGUMENTS = 2 ** 20;

@@ -1,4 +1,5 @@
 /** Replies of RESP2, collected until they are written together. */
+import { writeDecimal } from './decimal.ts';
 import type { Slice } from './slice.ts';
 import type { Sink } from './store.ts';
 
@@ -14,8 +15,6 @@ const LF = 10;
 const CR = 13;
 const DOLLAR = 36;
 const STAR = 42;
-const MINUS = 45;
-const ZERO = 48;
 const COLON = 58;
 
 const OK = Buffer.from('+OK\r\n');
@@ -128,16 +127,10 @@ export class Reply implements Sink {
     this.#room(MOST_HEAD_BYTES);
     const { bytes } = this;
     bytes[this.length++] = type;
-    if (value < 0) bytes[this.length++] = MINUS;
-    let rest = Math.abs(value);
-    let digits = 1;
-    for (let limit = 10; rest >= limit; limit *= 10) digits++;
-    for (let at = this.length + digits - 1; at >= this.length; at--) {
-      const tenth = Math.floor(rest / 10);
-      bytes[at] = ZERO + rest - tenth * 10;
-      rest = tenth;
-    }
+    let digits = value < 0 ? 2 : 1;
+    for (let limit = 10; Math.abs(value) >= limit; limit *= 10) digits++;
     this.length += digits;
+    writeDecimal(value, bytes, this.length);
     this.#end();
   }
 

@@ -69,32 +69,41 @@ function patternOf(glob: string): RegExp {
   return new RegExp(`^${plain.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's');
 }
 
+/** Those that can be changed: within which bounds, and how. */
+const changeable: Readonly<
+  Record<string, { least: number; most: number; set: (call: Call, value: number) => void }>
+> = {
+  maxclients: { least: 1, most: MOST_CLIENTS, set: ({ clients }, value) => (clients.maxClients = value) },
+  timeout: { least: 0, most: MOST_SECONDS, set: setTimeoutOfAll },
+};
+
 /** All of them, or none. */
 function setSettings(call: Call): void {
-  const { clients, reply } = call;
+  const { reply } = call;
   const changes: (() => void)[] = [];
   for (let at = 2; at < call.count; at += 2) {
     const [name, text] = [wordOf(call, at), textOf(call, at + 1)];
-    const [least, most] = name === 'timeout' ? [0, MOST_SECONDS] : [1, MOST_CLIENTS];
-    if (name !== 'timeout' && name !== 'maxclients') {
-      const why = Object.hasOwn(settings, name)
-        ? `CONFIG SET failed (possibly related to argument '${name}') - can't set immutable config`
-        : `Unknown option or number of arguments for CONFIG SET - '${shownOf(call, at)}'`;
-      reply.error(`ERR ${why}`);
+    const failed = `ERR CONFIG SET failed (possibly related to argument '${name}') -`;
+    const setting = Object.hasOwn(changeable, name) ? changeable[name] : undefined;
+    if (setting === undefined) {
+      reply.error(
+        Object.hasOwn(settings, name)
+          ? `${failed} can't set immutable config`
+          : `ERR Unknown option or number of arguments for CONFIG SET - '${shownOf(call, at)}'`,
+      );
       return;
     }
-    const failed = `ERR CONFIG SET failed (possibly related to argument '${name}') - argument`;
+    const { least, most, set } = setting;
     if (!/^-?\d{1,15}$/.test(text)) {
-      reply.error(`${failed} couldn't be parsed into an integer`);
+      reply.error(`${failed} argument couldn't be parsed into an integer`);
       return;
     }
     const value = Number(text);
     if (value < least || value > most) {
-      reply.error(`${failed} must be between ${least} and ${most} inclusive`);
+      reply.error(`${failed} argument must be between ${least} and ${most} inclusive`);
       return;
     }
-    if (name === 'maxclients') changes.push(() => (clients.maxClients = value));
-    else changes.push(() => setTimeoutOfAll(call, value));
+    changes.push(() => set(call, value));
   }
   for (const change of changes) change();
   reply.ok();
