@@ -8,7 +8,6 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { HOST } from '../demo-process.ts';
 import { Random } from '../scenarios/support/random.ts';
 import { closeClients, openClient, openClients } from '../servers/client.ts';
-import { until } from '../servers/deadline.ts';
 import { STRESS } from '../servers/pools.ts';
 import { benchmark, type Cache, cli, encode, openCache, openSafeCache, poolOf } from './cache.ts';
 
@@ -28,6 +27,13 @@ async function clientsOf(cache: Cache): Promise<Record<string, string>[]> {
   return lines
     .map((line) => Object.fromEntries(line.split(' ').map((field) => field.split('=') as [string, string])))
     .filter((one) => one['cmd'] !== 'client' || one['name'] !== '');
+}
+
+/** All clients have left, and the cache knows. */
+async function allLeave(cache: Cache, deadlineMs = 5000): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
+  while ((await clientsOf(cache)).length > 0 && performance.now() < deadline) await after(10);
+  expect(await clientsOf(cache)).toEqual([]);
 }
 
 describe('real clients', () => {
@@ -222,10 +228,7 @@ describe('what arrives', () => {
     await counting;
     expect(rounds).toBeGreaterThan(10);
     victim.disconnect();
-    await until(() => true, 'a turn');
-    const deadline = performance.now() + 5000;
-    while ((await clientsOf(cache)).length > 0 && performance.now() < deadline) await after(10);
-    expect(await clientsOf(cache)).toEqual([]);
+    await allLeave(cache);
     await settled(cache);
   });
 
@@ -303,9 +306,7 @@ describe('clients', () => {
     clients[0]?.write(encode('CLIENT', 'KILL', 'LADDR', `127.0.0.1:${cache.port}`, 'SKIPME', 'no'));
     expect(await clients[0]?.line()).toMatch(/^:[67]\r$/);
     for (const client of clients) expect(await client.over()).toBe('end');
-    const deadline = performance.now() + 5000;
-    while ((await clientsOf(cache)).length > 0 && performance.now() < deadline) await after(10);
-    expect(await clientsOf(cache)).toEqual([]);
+    await allLeave(cache);
   });
 
   test('that are silent for `timeout` seconds are closed, those that came before it was set too (92)', async () => {
@@ -341,7 +342,6 @@ describe('clients', () => {
     more.write(encode('SET', 'a', 'b'));
     expect((await more.rest()).toString()).toBe('-ERR max number of clients reached\r\n');
     await some[0]?.close();
-    await until(() => true, 'a turn');
     for (let tries = 0; tries < 100; tries++) {
       const next = await openClient(cache.port);
       next.write(encode('PING'));
@@ -364,9 +364,7 @@ describe('clients', () => {
         }),
       );
     }
-    const deadline = performance.now() + 5000;
-    while ((await clientsOf(cache)).length > 0 && performance.now() < deadline) await after(10);
-    expect(await clientsOf(cache)).toEqual([]);
+    await allLeave(cache);
     expect(await cli(cache, 'info', 'clients')).toContain('connected_clients:1');
     await settled(cache);
   });
@@ -417,9 +415,7 @@ describe('a worker', () => {
         await crasher?.close();
         await other?.close();
       }
-      const deadline = performance.now() + 10_000;
-      while ((await clientsOf(cache)).length > 0 && performance.now() < deadline) await after(10);
-      expect(await clientsOf(cache)).toEqual([]);
+      await allLeave(cache, 10_000);
       await settled(cache);
     },
   );

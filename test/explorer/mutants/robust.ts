@@ -61,49 +61,36 @@ export class LateNoteSemaphore extends Semaphore {
   }
 }
 
-/** A reader looks at the gate, then takes its place, and does not look again. */
-export class HastyReaderLock extends RwLock {
-  readonly #gate: Mutex;
-  readonly #readers: Holders;
+/** With the parts of the real one in the open, over the same words. */
+abstract class OpenLock extends RwLock {
+  protected readonly gate: Mutex;
+  protected readonly readers: Holders;
 
   constructor(port: Port, at: number, readers: number, isDead: IsDead) {
     super(port, at, readers, isDead);
-    this.#gate = new Mutex(port, at, isDead);
-    this.#readers = new Holders(port, at + 4, readers, isDead);
+    this.gate = new Mutex(port, at, isDead);
+    this.readers = new Holders(port, at + 4, readers, isDead);
   }
+}
 
+/** A reader looks at the gate, then takes its place, and does not look again. */
+export class HastyReaderLock extends OpenLock {
   override tryRead(owner: number): boolean {
-    return this.#gate.owner === 0 && this.#readers.enter(owner);
+    return this.gate.owner === 0 && this.readers.enter(owner);
   }
 }
 
 /** A reader leaves without ringing. */
-export class QuietReaderLock extends RwLock {
-  readonly #readers: Holders;
-
-  constructor(port: Port, at: number, readers: number, isDead: IsDead) {
-    super(port, at, readers, isDead);
-    this.#readers = new Holders(port, at + 4, readers, isDead);
-  }
-
+export class QuietReaderLock extends OpenLock {
   override endRead(owner: number): boolean {
-    return this.#readers.leave(owner);
+    return this.readers.leave(owner);
   }
 }
 
 /** A writer that gives up leaves the gate shut. */
-export class ShutLock extends RwLock {
-  readonly #gate: Mutex;
-  readonly #readers: Holders;
-
-  constructor(port: Port, at: number, readers: number, isDead: IsDead) {
-    super(port, at, readers, isDead);
-    this.#gate = new Mutex(port, at, isDead);
-    this.#readers = new Holders(port, at + 4, readers, isDead);
-  }
-
+export class ShutLock extends OpenLock {
   override tryWrite(owner: number): boolean {
-    return this.#gate.tryLock(owner) && this.#readers.count() === 0;
+    return this.gate.tryLock(owner) && this.readers.count() === 0;
   }
 }
 
