@@ -7,9 +7,10 @@ import { candidateOf, measureRounds, readRounds } from './rounds.ts';
 import type { Scenario } from './scenario.ts';
 
 const defaults = {
-  rounds: '7',
-  requests: '200000',
-  warmup: '150000',
+  rounds: '4',
+  bursts: '10',
+  requests: '30000',
+  warmup: '200000',
   connections: '64',
   size: '64',
   depth: '1',

@@ -36,6 +36,7 @@ export interface LoadResult {
 }
 
 const maxSeconds = 600;
+const pumpingMs = 200;
 
 /** Connections that are open and silent until `end()`. */
 export interface IdleConnections {
@@ -104,6 +105,27 @@ export async function openIdle(
       child.closeStdin();
       const exit = await child.exited;
       if (exit.code !== 0) throw child.failure('failed');
+    },
+  };
+}
+
+/** More than can be sent while anything is measured. */
+const endlessly = 2 ** 50;
+
+/** Opens connections that send without end and read what comes back, until `end()`. */
+export async function openPumps(
+  programs: Programs,
+  server: Server,
+  connections: number,
+): Promise<{ end(): Promise<void> }> {
+  const args = toArguments({ ...target(server), connections, transfer: endlessly });
+  const child = await startChild({ name: `pump on ${server.name}`, file: programs.load, args });
+  // It says nothing before its end. What it has filled by then are all buffers on the way.
+  await new Promise((resolve) => setTimeout(resolve, pumpingMs));
+  return {
+    end: async () => {
+      const exit = await child.end();
+      if (exit.signal !== 'SIGTERM') throw child.failure('did not pump to the end');
     },
   };
 }

@@ -1,10 +1,10 @@
 import type { Contender } from './contenders.ts';
 import { readCpuTicks, ticksBetween } from './cpu-time.ts';
-import { openIdle, proveRight, type RequestLoad, runRequests } from './load.ts';
+import { openIdle, openPumps, proveRight, type RequestLoad, runRequests } from './load.ts';
 import type { Programs } from './native-build.ts';
 import { wholeNumber } from './options.ts';
 import type { Command } from './process.ts';
-import { type Server, withServer } from './server.ts';
+import { type Server, withServer, withServers } from './server.ts';
 import { ratios, rotated, summarize } from './statistics.ts';
 import { formatTable } from './text-table.ts';
 
@@ -39,14 +39,19 @@ export interface MeasuredServer {
 
 export interface Rounds {
   readonly rounds: number;
+  /** Samples of each server in a round. */
+  readonly bursts: number;
   readonly load: RequestLoad;
   /** Connections that are open beside those of the load, and silent. */
   readonly idle?: number;
+  /** Connections beside those of the load that send, and are echoed, as much as goes. */
+  readonly pumps?: number;
 }
 
 /** The options of a scenario that measures servers in rounds. */
 export interface RoundsOptions {
   readonly rounds: string;
+  readonly bursts?: string;
   readonly requests: string;
   readonly warmup: string;
   readonly connections: string;
@@ -54,10 +59,14 @@ export interface RoundsOptions {
   readonly depth?: string;
 }
 
+/** Requests before each burst that aren't counted, as a part of those that are: its connections are new. */
+const SETTLING = 0.1;
+
 /** `workEvery`: which requests ask for work. */
 export function readRounds(options: RoundsOptions, workEvery?: number): Rounds {
   return {
     rounds: wholeNumber('rounds', options.rounds, 1, 1000),
+    bursts: wholeNumber('bursts', options.bursts ?? '1', 1, 1000),
     load: {
       connections: wholeNumber('connections', options.connections, 1, 100_000),
       requests: wholeNumber('requests', options.requests, 1, 1e9),
@@ -83,12 +92,16 @@ export function candidateOf(
   };
 }
 
-/** Proves each server right, then measures them in rounds that each begin with another one. */
+/**
+ * Proves each server right, then measures them in rounds that each begin with another one. In a round of one burst the servers
+ * run one after the other. In one of several they are there together, the silent ones idle: each is warmed up once, and then
+ * they take turns, so that what the machine does meanwhile hits all of them alike.
+ */
 export async function measureRounds(
   title: string,
   programs: Programs,
   candidates: readonly Candidate[],
-  { rounds, load, idle = 0 }: Rounds,
+  { rounds, bursts, load, idle = 0, pumps = 0 }: Rounds,
 ): Promise<MeasuredServer[]> {
   for (const { name, command } of candidates) {
     progress(`proving ${name} right, ${title}`);
@@ -102,9 +115,22 @@ export async function measureRounds(
   }));
   for (let round = 0; round < rounds; round++) {
     progress(`${title}, round ${round + 1} of ${rounds}`);
-    for (const { command, samples } of rotated(results, round)) {
-      samples.push(await withServer(command, (server) => takeSample(programs, server, load, idle)));
+    if (bursts === 1) {
+      for (const { command, samples } of rotated(results, round)) {
+        samples.push(await withServer(command, (server) => takeSample(programs, server, load, idle, pumps)));
+      }
+      continue;
     }
+    const commands = results.map(({ command }) => command);
+    await withServers(commands, async (servers) => {
+      const running = results.map(({ samples }, i) => ({ samples, server: servers[i] as Server }));
+      for (const { server } of running)
+        await runRequests(programs, server, { ...load, requests: load.warmup, warmup: 0 });
+      const burst = { ...load, warmup: Math.min(load.warmup, load.requests * SETTLING) };
+      for (let i = 0; i < bursts; i++)
+        for (const { server, samples } of rotated(running, round + i))
+          samples.push(await takeSample(programs, server, burst, idle, pumps));
+    });
   }
   return results.map(({ name, description, samples }) => ({ name, description, samples }));
 }
@@ -114,11 +140,14 @@ async function takeSample(
   server: Server,
   load: RequestLoad,
   idle: number,
+  pumps: number,
 ): Promise<Sample> {
   const silent = idle === 0 ? undefined : await openIdle(programs, server, idle);
+  const flood = pumps === 0 ? undefined : await openPumps(programs, server, pumps);
   const before = readCpuTicks(server.pids);
   const result = await runRequests(programs, server, load);
   const ticks = ticksBetween(before, readCpuTicks(server.pids));
+  await flood?.end();
   await silent?.end();
   return {
     cpuUsPerRequest: (result.serverCpuSeconds * 1e6) / result.requests,
@@ -198,14 +227,16 @@ export function formatServers(servers: readonly MeasuredServer[]): string {
 }
 
 /** The line of a report that says what load there was. */
-export function formatRounds({ rounds, load, idle = 0 }: Rounds): string {
+export function formatRounds({ rounds, bursts, load, idle = 0, pumps = 0 }: Rounds): string {
   const { connections, depth, size, requests, warmup, workEvery } = load;
-  const besides = idle === 0 ? '' : ` beside ${idle} silent ones`;
+  const silent = idle === 0 ? '' : ` beside ${idle} silent ones`;
+  const besides = pumps === 0 ? silent : `${silent} beside ${pumps} that pump`;
   const work =
     workEvery === undefined ? '' : `, ${workEvery === 1 ? 'all' : `one in ${workEvery}`} of them with work`;
   return (
     `load     ${connections} connections${besides}, ${depth} outstanding each, ${size} bytes, ` +
-    `${requests} requests after ${warmup}${work}, ${rounds} rounds`
+    `${requests} requests after ${warmup}${work}, ${rounds} rounds` +
+    (bursts === 1 ? '' : ` of ${bursts} bursts`)
   );
 }
 

@@ -1,5 +1,6 @@
 /** `node dist/bench/run.js <scenario> [options]` */
 import { echo } from './echo.ts';
+import { flood } from './flood.ts';
 import { idleMemory } from './memory.ts';
 import { locks } from './locks.ts';
 import { mixed } from './mixed.ts';
@@ -18,6 +19,7 @@ import { work } from './work.ts';
 const scenarios: readonly Scenario[] = [
   echo,
   mixed,
+  flood,
   work,
   spares,
   posts,

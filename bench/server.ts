@@ -51,6 +51,16 @@ export async function withServer<Result>(
   return result;
 }
 
+/** The same with several that run at the same time. */
+export async function withServers<Result>(
+  commands: readonly Command[],
+  use: (servers: readonly Server[]) => Promise<Result>,
+): Promise<Result> {
+  const [first, ...rest] = commands;
+  if (first === undefined) return use([]);
+  return withServer(first, (server) => withServers(rest, (others) => use([server, ...others])));
+}
+
 function readReadyLine(child: Child, line: string): Server | undefined {
   const fields = parseJsonLine(line);
   if (fields?.['ready'] !== true) return undefined;

@@ -109,6 +109,11 @@ export class Dispatcher<
     return !this.memory.ring.isEmpty() || !this.overflow.isEmpty;
   }
 
+  /** How many hints wait, give or take what is under way. */
+  get waiting(): number {
+    return this.memory.ring.length;
+  }
+
   /** Whether mail waits for a worker that is there. */
   get hasMail(): boolean {
     const { boxes } = this.mail;

@@ -196,7 +196,7 @@ export class Presence {
 
   /** The wake rule after pushes of this worker, put off while it does not pay (D3). `mine`: see WakePolicy.wakes(). */
   share(mine: number): void {
-    const waiting = this.#memory.ring.length;
+    const { waiting } = this.#dispatcher;
     this.#memory.countHighest(Counter.RING_HIGH_WATER, waiting);
     if (this.#policy.wakes(waiting, mine)) this.#dispatcher.wakeForWork();
   }

@@ -116,20 +116,22 @@ export class Strands {
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     const { slots, records, me } = this.#memory;
-    let outcome: Outcome;
-    if ((records.config(index) & Trait.EDGE) === 0) {
-      // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
-      // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
-      if (!silent && this.#rearm(index, wanted) < 0) this.#lose(index);
-      outcome = slots.finish(index, me, READY_NONE, READY_ALL, silent);
-    } else {
-      outcome = slots.finish(index, me, leftover, wanted, silent);
-    }
+    const edge = (records.config(index) & Trait.EDGE) !== 0;
+    const outcome = edge
+      ? slots.finish(index, me, leftover, wanted, silent)
+      : this.#finishOneshot(index, wanted, silent);
     if (outcome === Outcome.PUSH && enqueue(this.#dispatcher, index)) {
       // A handler that settles in a turn of the event loop pushes while its worker takes no hints.
       this.#dispatcher.startMonitor();
     }
     return outcome;
+  }
+
+  #finishOneshot(index: number, wanted: number, silent: boolean): Outcome {
+    // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
+    // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
+    if (!silent && this.#rearm(index, wanted) < 0) this.#lose(index);
+    return this.#memory.slots.finish(index, this.#memory.me, READY_NONE, READY_ALL, silent);
   }
 
   /** How often this thread has asked something of whatever slot: a handler may have, of its own. */

@@ -10,8 +10,9 @@ import { type FrameOptions, takeExactly, takeFrame, takeLine, takeUntil } from '
  */
 export class ConnectionInput {
   /** The descriptor's number. */
-  readonly fd: number;
-  protected turn: ConnectionTurn | undefined;
+  declare readonly fd: number;
+  // Declared, and set in the constructor: one of these is made for each event, and what initializes a field costs two calls.
+  declare protected turn: ConnectionTurn | undefined;
 
   /** Made by the reactor. */
   constructor(turn: ConnectionTurn) {

@@ -102,9 +102,12 @@ export class ConnectionOutput {
 
   /** Sends what the turn has gathered. */
   sendGathered(): void {
-    const count = this.#gathered;
-    if (count === 0) return;
+    if (this.#gathered > 0) this.#sendGathered();
+  }
+
+  #sendGathered(): void {
     const { context } = this;
+    const count = this.#gathered;
     this.#gathered = 0;
     context.gathering = undefined;
     const { region } = context.output;

@@ -31,6 +31,10 @@ const GONE = Ready.HUP | Ready.ERR;
 const LINGER_MS = 1000;
 /** Our side has ended because the pool closes; the peer's has not. */
 const LINGERING = Phase.DRAINING | Phase.SHUT;
+/** How far a connection is: it is there when only the latter is set. */
+const BEGINNING = Phase.CONNECTING | Phase.OPENED;
+/** Without any of these there is no end of our side to think of. */
+const TOWARDS_THE_END = Phase.END_SEEN | Phase.DRAINING | Phase.ENDING;
 
 const NO_BUDGET: Budget = budgetOf({});
 
@@ -62,6 +66,13 @@ export class ConnectionSource implements Source {
   turn(index: number, claimed: number): void {
     enterTurn(this.#context, index);
     const turn = this.#begin(index, claimed);
+    const ready = flagsOf(claimed) === FLAGS_NONE && (turn.phase & BEGINNING) === Phase.OPENED;
+    if (ready || !this.#attend(turn, claimed)) this.#proceed(turn);
+  }
+
+  /** What a turn brings beside readiness, or on the way to a connection. True if the turn is over, or is async. */
+  #attend(turn: Turn, claimed: number): boolean {
+    const { index } = turn;
     if ((flagsOf(claimed) & (Flag.TIMER | Flag.CONTROL)) !== 0) turn.marks = Mark.TIMES;
     // What has arrived ends a silence, though the kernel was not asked yet: a process may have been stopped.
     if ((flagsOf(claimed) & Flag.TIMER) !== 0) turn.bits |= Ready.IN;
@@ -70,30 +81,29 @@ export class ConnectionSource implements Source {
       const idle = turn.has(Phase.CONNECTING) && !turn.hasOutput;
       if (causeOf(reason) !== Cause.POOL_CLOSE || idle) {
         this.#close(turn, reasonFrom(reason));
-        return;
+        return true;
       }
       // Draining: what has arrived is read and answered, then our side ends.
       turn.phase |= Phase.DRAINING;
       turn.bits |= Ready.IN;
       if (turn.grouped) this.#awaitSilence(turn);
     }
-    if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return;
+    if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return true;
     if (!turn.has(Phase.OPENED)) {
       // What was posted before is delivered after `open`.
       if (this.#context.memory.users.waiting(index) !== 0)
         this.#context.strands.posted(index, turn.generation);
       this.#opened(turn);
-      return;
+      return true;
     }
     const asked = (flagsOf(claimed) & Flag.CONTROL) !== 0;
     if (asked) this.#heed(turn);
     // A call of `data` may be owed, to a budget that was spent or to enable().
     if (asked) turn.offered = Number.POSITIVE_INFINITY;
-    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return;
+    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return true;
     if (asked && turn.grouped && turn.has(Phase.DRAINING)) this.#endIfSilent(turn);
     else if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
-    if (asked && !this.#silenced(turn) && this.#owesRest(turn) && this.#data(turn)) return;
-    this.#proceed(turn);
+    return asked && !this.#silenced(turn) && this.#owesRest(turn) && this.#data(turn);
   }
 
   /** Whether there is a connection now. If not, the turn is over: connecting goes on, or has failed. */
@@ -295,7 +305,7 @@ export class ConnectionSource implements Source {
       return;
     }
     const owesData = this.#owesData(turn);
-    if (turn.closing === undefined && !owesData) this.#endOurSide(turn);
+    if (turn.closing === undefined && !owesData && turn.has(TOWARDS_THE_END)) this.#endOurSide(turn);
     if (turn.closing !== undefined) {
       this.#close(turn, turn.closing);
       return;

@@ -185,6 +185,11 @@ export class ConnectionTurn extends ConnectionOutput {
       if (this.#block !== 0) this.keepInput();
       return this.closing === undefined;
     }
+    this.#readNothing(count);
+    return false;
+  }
+
+  #readNothing(count: number): void {
     if (count === 0) {
       this.phase |= Phase.PEER_ENDED;
       this.bits &= ~(Ready.IN | Ready.RDHUP | Ready.PRI);
@@ -194,11 +199,14 @@ export class ConnectionTurn extends ConnectionOutput {
     } else if (count !== Errno.EINTR) {
       this.fail('read', count);
     }
-    return false;
   }
 
   /** Moves fresh input into the shared buffers: the read area is about to be used again. */
   keepInput(): void {
+    if (this.#block !== 0 || this.#freshEnd !== this.#freshStart || this.#left.length > 0) this.#keepInput();
+  }
+
+  #keepInput(): void {
     const { input, memory } = this.context;
     this.#giveBack();
     if (this.#block !== 0 && memory.data.lengthOf(this.#block) === 0) {

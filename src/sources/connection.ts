@@ -28,7 +28,8 @@ export class Connection<
   S extends StateShape = NoState,
   G extends StateShape = NoState,
 > extends ConnectionInput {
-  #controller: AbortController | undefined;
+  /** Made by the first use of `signal`. */
+  declare private controller: AbortController | undefined;
 
   /** The registration: `modify`, `disable`, `enable`, `teardown`, and the `id` that names it in other threads. */
   get registration(): Registration {
@@ -259,8 +260,8 @@ export class Connection<
    */
   get signal(): AbortSignal {
     this.use('signal');
-    this.#controller ??= new AbortController();
-    return this.#controller.signal;
+    this.controller ??= new AbortController();
+    return this.controller.signal;
   }
 
   /** Whether this object may still be used. */
@@ -270,13 +271,13 @@ export class Connection<
 
   /** The reactor's: sets the signal. */
   static abort(connection: Connection): void {
-    connection.#controller ??= new AbortController();
-    connection.#controller.abort(makeError('ERR_WAKEONE_ABORTED', 'The handler'));
+    connection.controller ??= new AbortController();
+    connection.controller.abort(makeError('ERR_WAKEONE_ABORTED', 'The handler'));
   }
 
   /** The reactor's: whether an async handler threw that only because its signal was aborted. */
   static gaveUp(connection: Connection, thrown: unknown): boolean {
-    return isAbortBy(connection.#controller?.signal, thrown);
+    return isAbortBy(connection.controller?.signal, thrown);
   }
 
   /** The reactor's: the turn is over. */

@@ -14,11 +14,20 @@ export function callHandler(
   connection: Connection,
   argument: unknown,
 ): unknown {
+  // The one of most calls, in a function that is small enough to be inlined.
+  if (method === 'data') return handlers.data === undefined ? ABSENT : handlers.data(connection);
+  return callOther(handlers, method, connection, argument);
+}
+
+function callOther(
+  handlers: ConnectionHandlers,
+  method: Exclude<ConnectionMethod, 'data'>,
+  connection: Connection,
+  argument: unknown,
+): unknown {
   switch (method) {
     case 'open':
       return handlers.open === undefined ? ABSENT : handlers.open(connection);
-    case 'data':
-      return handlers.data === undefined ? ABSENT : handlers.data(connection);
     case 'drain':
       return handlers.drain === undefined ? ABSENT : handlers.drain(connection);
     case 'trigger':

@@ -3,6 +3,7 @@ import { threadId } from 'node:worker_threads';
 import { makeError } from '../errors.ts';
 import { openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
+import { LoneDispatcher } from '../reactor/lone-dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
 import { Monitor } from '../reactor/monitor.ts';
 import type { Presence } from '../reactor/presence.ts';
@@ -78,7 +79,8 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   memory.words[line + WorkerWord.TID] = native.threadId();
   memory.words[line + WorkerWord.THREAD] = threadId;
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
-  const dispatcher = new Dispatcher(memory, native);
+  const alone = memory.config(Config.MAX_THREADS) === 1;
+  const dispatcher = alone ? new LoneDispatcher(memory, native) : new Dispatcher(memory, native);
   const strands = new Strands(dispatcher);
   const registrar = new Registrar(memory, strands, native);
   const loop = new LoopTurns(native);

@@ -12,12 +12,12 @@ const SEEN = 3;
 
 guardPools();
 
-async function openPool(): Promise<{ readonly pool: Pool; readonly journal: Journal }> {
+async function openPool(threads = 2): Promise<{ readonly pool: Pool; readonly journal: Journal }> {
   const journal = new Journal();
   const pool = await createPool({
     handlers: new URL('handlers/dies.mjs', import.meta.url),
-    minThreads: 2,
-    concurrency: 2,
+    minThreads: threads,
+    concurrency: threads,
     workerData: { journal: journal.memory },
   });
   afterTest(() => pool.destroy());
@@ -72,3 +72,22 @@ it('workers that die before the main thread has heard of their start leave nothi
   expect(journal.counted(CLOSED)).toBe(8);
   for (const client of clients) await client.over();
 });
+
+it.each([1, 2])(
+  'what waits behind a handler in which a worker dies is delivered by another, with %i threads',
+  async (threads) => {
+    const { pool, journal } = await openPool(threads);
+    const server = await listen(pool, 'lines');
+    const waiting = await openClients(server, 8);
+    for (let round = 1; round <= 10; round++) {
+      const dying = await openClient(server);
+      // In one go: they are events of one batch, or of two.
+      dying.write('!');
+      for (const [i, client] of waiting.entries()) client.write(`${i}\n`);
+      for (const [i, client] of waiting.entries()) expect(await client.line()).toBe(`${i}`);
+      await journal.untilCounted(CLOSED, round);
+      await dying.over();
+    }
+    expect(journal.counted(CLOSED)).toBe(10);
+  },
+);
