@@ -96,6 +96,8 @@ export interface Native {
 
   /** Kernel's id of this thread. */
   threadId(): number;
+  /** Lets another thread that waits for this CPU run first. */
+  yieldThread(): void;
   /** Soft limit of open files; Infinity if there is none. */
   openFilesLimit(): number;
 }

@@ -4,7 +4,7 @@ import type { Native } from './contract.ts';
 /** Calls that can be made to fail. */
 export type FakeCall = Exclude<
   keyof Native,
-  'events' | 'memory' | 'adopt' | 'threadId' | 'openFilesLimit' | 'setNonBlocking'
+  'events' | 'memory' | 'adopt' | 'threadId' | 'yieldThread' | 'openFilesLimit' | 'setNonBlocking'
 >;
 
 export type FakeTransfer = 'read' | 'write' | 'receive' | 'send';

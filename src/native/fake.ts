@@ -255,6 +255,10 @@ export class FakeNative extends FakeScript implements Native {
     return THREAD_ID;
   }
 
+  yieldThread(): void {
+    // Its threads take turns as the test has them.
+  }
+
   openFilesLimit(): number {
     return this.#table.limit;
   }

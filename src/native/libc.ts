@@ -61,6 +61,7 @@ function bind() {
     close: call('int close(int)'),
     fcntl: libc.func('int fcntl(int, int, ...)') as (fd: number, op: number, ...rest: unknown[]) => number,
     getpid: call('int getpid()'),
+    sched_yield: call('int sched_yield()'),
     syscall: libc.func('long syscall(long, ...)') as (number: number) => number,
     getrlimit: call('int getrlimit(int, uintptr_t)'),
   };
@@ -243,6 +244,10 @@ export class Libc implements Native {
   threadId(): number {
     const number = SYS_GETTID[process.arch];
     return number === undefined ? this.#c.getpid() : this.#c.syscall(number);
+  }
+
+  yieldThread(): void {
+    this.#c.sched_yield();
   }
 
   openFilesLimit(): number {

@@ -7,6 +7,8 @@
  *
  * It counts as the one that searches meanwhile, so nobody is woken for what comes (D1); and it looks at intervals, not all the
  * time: each look takes words from the posters that they are about to write, and what has come in between is one delivery.
+ * At each look it lets others have its CPU: the kernel likes to run who was woken where its waker runs, and a worker that
+ * keeps the poster from posting waits in vain.
  *
  * G1  Nobody lingers after I/O or twice without work in between, and none longer than LINGER_MS: the kernel is asked
  *     after it in any case, and an idle pool rests.
@@ -14,9 +16,9 @@
  */
 import { Kind } from '../slots/record.ts';
 
-/** About what a wake-up costs both sides. */
-const LINGER_MS = 0.05;
-const LOOK_MS = 0.005;
+/** About what a wake-up costs both sides, until the woken one runs. */
+const LINGER_MS = 0.1;
+const LOOK_MS = 0.01;
 const MOST_MISSES = 6;
 
 /** What a worker needs to linger. */
@@ -30,14 +32,16 @@ export type Searcher = {
 
 export class Linger {
   readonly #searcher: Searcher;
+  readonly #yieldThread: () => void;
   readonly #now: () => number;
   #worked = false;
   #eager = false;
   #misses = 0;
   #skips = 0;
 
-  constructor(searcher: Searcher, now: () => number = () => performance.now()) {
+  constructor(searcher: Searcher, yieldThread: () => void, now: () => number = () => performance.now()) {
     this.#searcher = searcher;
+    this.#yieldThread = yieldThread;
     this.#now = now;
   }
 
@@ -74,6 +78,7 @@ export class Linger {
   #look(): boolean {
     const end = this.#now() + LINGER_MS;
     for (let next = this.#now() + LOOK_MS; next < end; next += LOOK_MS) {
+      this.#yieldThread();
       while (this.#now() < next);
       if (this.#searcher.finds()) return true;
     }

@@ -91,7 +91,7 @@ export class Reactor {
     this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
     this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
     this.presence = new Presence(dispatcher, worker);
-    this.#linger = new Linger(this.presence);
+    this.#linger = new Linger(this.presence, () => dispatcher.native.yieldThread());
   }
 
   /** Starts the loop; it runs until the pool is stopped. */

@@ -124,6 +124,7 @@ describe('what the kernel says of the process', () => {
   });
 
   test('the thread is one of the process', () => {
+    native.yieldThread();
     expect(readFileSync(`/proc/self/task/${native.threadId()}/stat`, 'utf8')).toContain(
       `${native.threadId()} (`,
     );

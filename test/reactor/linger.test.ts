@@ -12,6 +12,7 @@ let comesAt: number;
 let others: boolean;
 let searches: boolean;
 let looks: number;
+let yields: number;
 let linger: Linger;
 
 beforeEach(() => {
@@ -20,6 +21,7 @@ beforeEach(() => {
   others = false;
   searches = false;
   looks = 0;
+  yields = 0;
   linger = new Linger(
     {
       search: () => (searches = !others),
@@ -31,6 +33,7 @@ beforeEach(() => {
         searches = false;
       },
     },
+    () => void yields++,
     () => (us += CLOCK_US) / 1000,
   );
 });
@@ -71,11 +74,13 @@ describe('a worker that runs out of work', () => {
     expect([round(), linger.linger()]).toEqual([true, false]);
   });
 
-  test('gives up after about 50 microseconds, with a few looks', () => {
+  test('gives up after about 100 microseconds, with a few looks, and lets others run before each of them', () => {
     round();
-    expect(us).toBeGreaterThan(40);
-    expect(us).toBeLessThan(60);
+    expect(us).toBeGreaterThan(80);
+    expect(us).toBeLessThan(120);
+    expect(looks).toBeGreaterThan(5);
     expect(looks).toBeLessThan(12);
+    expect(yields).toBe(looks);
   });
 
   test('searches until the work that it has found is taken, and lingers again after that', () => {
