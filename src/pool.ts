@@ -24,21 +24,14 @@ import { textOf, unpackThrown } from './reactor/thrown.ts';
 import { packPolicy } from './reactor/wake-policy.ts';
 import { Config, countersOf, Owner } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
-import { HOME_OF_EACH, homeTrait, Kind, Trait } from './slots/record.ts';
-import { Ready } from './slots/word.ts';
-import { addDescriptor, type AddOptions, addError, findHandler } from './sources/add.ts';
+import { Kind } from './slots/record.ts';
+import { addDescriptor, type AddOptions, findHandler } from './sources/add.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { Connecting } from './sources/connecting.ts';
 import { type Group, type GroupOptions, groupRef, openGroup } from './sources/group.ts';
-import {
-  addressesOf,
-  type ListenOptions,
-  openListener,
-  resolveListenOptions,
-  type ResolvedListenOptions,
-} from './sources/listen.ts';
+import { addressesOf, type ListenOptions, openListener, resolveListenOptions } from './sources/listen.ts';
 import { Registrar } from './sources/registrar.ts';
-import { Registration, registrationById, type RegistrationId } from './sources/registration.ts';
+import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import {
   findFunction,
   openUserEvent,
@@ -46,7 +39,7 @@ import {
   type UserEvent,
   type UserEventOptions,
 } from './sources/user-event.ts';
-import { Server } from './sources/server.ts';
+import { openServer, type Server } from './sources/server.ts';
 import { sharedBytes } from './sources/shared.ts';
 import { openTimer, type Timer, type TimerOptions } from './sources/timer.ts';
 import { Attachments } from './supervision/attachments.ts';
@@ -202,7 +195,13 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const addresses = await addressesOf(resolved);
     this.#checkOpen('listen()');
     const fd = openListener(this.#native, addresses, resolved);
-    const server = this.#listenOn(fd, handler, resolved, group);
+    const server = openServer(
+      { memory: this.#memory, strands: this.#strands, registrar: this.#registrar, native: this.#native },
+      fd,
+      handler,
+      resolved,
+      group,
+    );
     this.#servers.add(server);
     return server;
   }
@@ -376,38 +375,6 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     this.#descriptors.close();
     this.#keepAlive.port1.close();
     this.emit('close');
-  }
-
-  #listenOn(fd: number, handler: number, options: ResolvedListenOptions, group: number): Server {
-    const address = this.#native.localAddress(fd);
-    const failed = typeof address === 'number' ? new SystemError('getsockname', address, fd) : undefined;
-    const traits =
-      Trait.OWN |
-      (options.mode === 'edge' ? Trait.EDGE : 0) |
-      (options.allowHalfOpen ? Trait.HALF_OPEN : 0) |
-      (options.sticky ? homeTrait(HOME_OF_EACH) : 0) |
-      (options.path === undefined ? 0 : Trait.NOT_TCP);
-    const application = {
-      handler,
-      kind: Kind.LISTENER,
-      traits,
-      events: Ready.IN,
-      cookie: (BigInt(group >>> 0) << 32n) | BigInt(options.maxConnections),
-      limits: options.limits,
-    };
-    const index = failed === undefined ? this.#registrar.adopt(fd, application) : -1;
-    if (failed !== undefined || index < 0 || typeof address === 'number') {
-      if (failed !== undefined) this.#native.close(fd);
-      throw failed ?? addError(fd, index);
-    }
-    const registration = new Registration(
-      this.#memory,
-      this.#strands,
-      index,
-      this.#memory.slots.generation(index),
-    );
-    this.#strands.handOver(index, Ready.IN);
-    return new Server(this.#memory, registration, address);
   }
 
   #workerExit(error: Error): void {

@@ -15,26 +15,21 @@ import { Cause, causeOf, handlerOf, isDisabled, isHeld, Phase, Trait } from '../
 import { Flag, FLAGS_NONE, flagsOf, Ready } from '../slots/word.ts';
 import { type Budget, budgetOf } from './budget.ts';
 import { Connection } from './connection.ts';
+import { ConnectionEnd } from './connection-end.ts';
 import { Mark } from './connection-output.ts';
 import { ConnectionTurn } from './connection-turn.ts';
 import { progressOf } from './connecting.ts';
 import { enterTurn, isPromise, leaveTurn, READ_BYTES, type WorkerContext } from './context.ts';
 import { ABSENT, callHandler } from './handler-call.ts';
 import type { ConnectionHandlers, ConnectionMethod as Method } from './handlers.ts';
-import type { Held } from './pending.ts';
 import { type CloseReason, reasonFrom } from './reason.ts';
+import { suspend } from './suspend.ts';
 
 /** What makes a read worth trying. */
 const READABLE = Ready.IN | Ready.RDHUP | Ready.HUP | Ready.ERR;
 const GONE = Ready.HUP | Ready.ERR;
-/** How long a peer that got our FIN because the pool closes may be silent before it is closed. */
-const LINGER_MS = 1000;
-/** Our side has ended because the pool closes; the peer's has not. */
-const LINGERING = Phase.DRAINING | Phase.SHUT;
 /** How far a connection is: it is there when only the latter is set. */
 const BEGINNING = Phase.CONNECTING | Phase.OPENED;
-/** Without any of these there is no end of our side to think of. */
-const TOWARDS_THE_END = Phase.END_SEEN | Phase.DRAINING | Phase.ENDING;
 
 const NO_BUDGET: Budget = budgetOf({});
 
@@ -46,13 +41,14 @@ export class Turn extends ConnectionTurn {
 
 export class ConnectionSource implements Source {
   readonly #context: WorkerContext;
-  readonly #held = new Map<Turn, Held>();
+  readonly #end: ConnectionEnd;
   /** By handler. */
   readonly #budgets: readonly Budget[];
   #spare: Turn | undefined;
 
   constructor(context: WorkerContext) {
     this.#context = context;
+    this.#end = new ConnectionEnd(context);
     this.#budgets = context.handlers.map(budgetOf);
   }
 
@@ -83,10 +79,7 @@ export class ConnectionSource implements Source {
         this.#close(turn, reasonFrom(reason));
         return true;
       }
-      // Draining: what has arrived is read and answered, then our side ends.
-      turn.phase |= Phase.DRAINING;
-      turn.bits |= Ready.IN;
-      if (turn.grouped) this.#awaitSilence(turn);
+      this.#end.beginDrain(turn);
     }
     if (turn.has(Phase.CONNECTING) && !this.#connected(turn)) return true;
     if (!turn.has(Phase.OPENED)) {
@@ -101,8 +94,7 @@ export class ConnectionSource implements Source {
     // A call of `data` may be owed, to a budget that was spent or to enable().
     if (asked) turn.offered = Number.POSITIVE_INFINITY;
     if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return true;
-    if (asked && turn.grouped && turn.has(Phase.DRAINING)) this.#endIfSilent(turn);
-    else if (asked && this.#isLingering(turn) && this.#isSilent(turn)) turn.closing = { type: 'pool-closed' };
+    if (asked) this.#end.heedTimer(turn);
     return asked && !this.#silenced(turn) && this.#owesRest(turn) && this.#data(turn);
   }
 
@@ -305,7 +297,7 @@ export class ConnectionSource implements Source {
       return;
     }
     const owesData = this.#owesData(turn);
-    if (turn.closing === undefined && !owesData && turn.has(TOWARDS_THE_END)) this.#endOurSide(turn);
+    if (turn.closing === undefined && !owesData) this.#end.conclude(turn);
     if (turn.closing !== undefined) {
       this.#close(turn, turn.closing);
       return;
@@ -341,69 +333,6 @@ export class ConnectionSource implements Source {
   #keepTimes(turn: Turn, silenced: boolean): void {
     turn.keepTimes();
     if ((turn.marks & Mark.TIMES) !== 0 && !silenced) this.#context.strands.schedule(turn.index);
-  }
-
-  #isLingering(turn: Turn): boolean {
-    return (turn.phase & LINGERING) === LINGERING;
-  }
-
-  #endOurSide(turn: Turn): void {
-    const halfOpen = (turn.config & Trait.HALF_OPEN) !== 0;
-    if (turn.has(Phase.END_SEEN) && !halfOpen) turn.phase |= Phase.ENDING;
-    if (turn.has(Phase.DRAINING) && !turn.grouped && this.#isReadOut(turn)) turn.phase |= Phase.ENDING;
-    // Read out and hung up: nobody is there any more, whatever we still wanted to send.
-    if (turn.has(Phase.END_SEEN) && (turn.bits & Ready.HUP) !== 0) turn.closing = { type: 'end' };
-    if (!turn.has(Phase.ENDING) || turn.hasOutput) return;
-    const draining = turn.has(Phase.DRAINING);
-    if (turn.has(Phase.PEER_ENDED)) {
-      // close() sends the FIN itself.
-      turn.closing = { type: draining ? 'pool-closed' : 'end' };
-    } else if (!turn.has(Phase.SHUT)) {
-      turn.phase |= Phase.SHUT;
-      this.#context.native.shutdown(turn.index, 1);
-      if (draining && turn.grouped) this.#awaitSilence(turn);
-      else if (draining) this.#linger(turn);
-    }
-  }
-
-  /** Whether all that has arrived was delivered, or will not be. Above the mark it waits for `drain`. */
-  #isReadOut(turn: Turn): boolean {
-    return !turn.has(Phase.ABOVE_MARK) && (!turn.reading || (turn.bits & Ready.IN) === 0);
-  }
-
-  /**
-   * In a group, what comes may be an answer that another connection waits for. So the pool's close ends our side when
-   * nothing has been read and nothing written for a while, and the connection when the peer is silent after that.
-   */
-  #endIfSilent(turn: Turn): void {
-    const busy = turn.has(Phase.STIRRED | Phase.PAUSED) || turn.hasOutput || turn.inputLength > 0;
-    if (busy) this.#awaitSilence(turn);
-    else if (turn.has(Phase.ENDING)) turn.closing = { type: 'pool-closed' };
-    else turn.phase |= Phase.ENDING;
-  }
-
-  #awaitSilence(turn: Turn): void {
-    const { index, generation } = turn;
-    turn.phase &= ~Phase.STIRRED;
-    setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
-  }
-
-  /**
-   * To close before the peer has ended would send RST as soon as it sends again, and could cost it what is on its way. So
-   * it gets a FIN, and what it sends is dropped until it ends too or is silent.
-   */
-  #linger(turn: Turn): void {
-    const { index, generation } = turn;
-    turn.phase &= ~(Phase.PAUSED | Phase.ABOVE_MARK | Phase.STIRRED);
-    setTimeout(() => this.#context.strands.request(index, generation, Flag.CONTROL), LINGER_MS);
-  }
-
-  /** The linger timer: nothing came since it was set, and nothing is there. Else it is set again. */
-  #isSilent(turn: Turn): boolean {
-    const sends = turn.has(Phase.STIRRED) || turn.read();
-    turn.consume(turn.inputLength);
-    if (sends) this.#linger(turn);
-    return !sends;
   }
 
   #fail(turn: Turn): void {
@@ -456,11 +385,11 @@ export class ConnectionSource implements Source {
     if (method !== 'timeout') turn.marks |= Mark.ACTIVE;
     turn.gathers = !turn.ended;
     let result: unknown;
-    let isAsync: boolean;
+    let promise: PromiseLike<unknown> | undefined;
     try {
       result = callHandler(this.#handlersOf(turn), method, turn.handle, argument);
       // What a handler returns is its own: to look at `then` may throw.
-      isAsync = isPromise(result);
+      if (isPromise(result)) promise = result;
     } catch (error) {
       this.#context.memory.count(Counter.HANDLED);
       this.#threw(turn, error);
@@ -468,53 +397,41 @@ export class ConnectionSource implements Source {
     }
     if (result === ABSENT) return false;
     this.#context.memory.count(Counter.HANDLED);
-    if (isAsync) this.#suspend(turn, method, result);
-    return isAsync;
+    if (promise === undefined) return false;
+    this.#suspend(turn, method, promise);
+    return true;
   }
 
   #threw(turn: Turn, thrown: unknown): void {
     turn.failure ??= { error: asError(thrown), thrown: true };
   }
 
-  #suspend(turn: Turn, method: Method, result: unknown): void {
-    const { pending, loop } = this.#context;
+  #suspend(turn: Turn, method: Method, result: PromiseLike<unknown>): void {
     turn.gathers = false;
     turn.sendGathered();
     turn.keepInput();
-    const held: Held = {
-      fd: turn.index,
+    // When it fails late, the turn may be another connection's.
+    const { handle, index } = turn;
+    const name = this.#nameOf(turn);
+    suspend(this.#context, result, {
+      fd: index,
+      last: method === 'close',
       abort: () => {
         if (turn.handle !== undefined) Connection.abort(turn.handle);
       },
-      revoke: () => {
-        this.#held.delete(turn);
+      failed: (error, late) => {
+        if (handle !== undefined && Connection.gaveUp(handle, error)) return;
+        if (late) this.#context.report(error, name, index);
+        else this.#threw(turn, error);
+      },
+      settled: () => this.#resume(turn, method),
+      revoked: () => {
         if (turn.handle !== undefined) Connection.revoke(turn.handle);
         turn.handle = undefined;
         if (method === 'close') this.#closed(turn);
         else this.#close(turn, reasonFrom(this.#context.memory.records.reason(turn.index)));
       },
-    };
-    this.#held.set(turn, held);
-    const resume = (): void => {
-      if (this.#held.get(turn) !== held) return;
-      this.#held.delete(turn);
-      pending.remove(held);
-      loop.noteUserCode();
-      this.#resume(turn, method);
-    };
-    // A thenable may call back at once; a promise does not.
-    // By then the turn may be another connection's.
-    const { handle } = turn;
-    const name = this.#nameOf(turn);
-    Promise.resolve(result).then(resume, (error: unknown) => {
-      if (handle !== undefined && Connection.gaveUp(handle, error)) return resume();
-      if (this.#held.get(turn) === held) this.#threw(turn, error);
-      else this.#context.report(error, name, held.fd);
-      resume();
     });
-    pending.add(held, method === 'close');
-    // Most async handlers have nothing to wait for: let those settle before the next event.
-    loop.runMicrotasks();
   }
 
   #resume(turn: Turn, method: Method): void {

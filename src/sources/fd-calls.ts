@@ -5,7 +5,7 @@ import { handlerOf, Kind, kindOf } from '../slots/record.ts';
 import { isPromise, type WorkerContext } from './context.ts';
 import { type Delivery, FdEvent } from './fd-event.ts';
 import type { FdHandler } from './handlers.ts';
-import type { Held } from './pending.ts';
+import { suspend } from './suspend.ts';
 
 export class FdCalls {
   readonly #context: WorkerContext;
@@ -42,31 +42,19 @@ export class FdCalls {
 
   /** Its handler is async: calls `then` when the promise has settled, or its time is over. */
   suspend(event: FdEvent, delivery: Delivery, result: PromiseLike<unknown>, then: () => void): void {
-    const { pending, loop } = this.#context;
-    let over = false;
-    const held: Held = {
+    suspend(this.#context, result, {
       fd: delivery.fd,
+      last: delivery.reason !== undefined,
       abort: () => FdEvent.abort(event),
-      revoke: () => {
-        over = true;
+      failed: (error) => {
+        if (!FdEvent.gaveUp(event, error)) this.#failed(error, delivery);
+      },
+      settled: then,
+      revoked: () => {
         delivery.teardown ??= 0;
         then();
       },
-    };
-    const settle = (): void => {
-      if (over) return;
-      over = true;
-      pending.remove(held);
-      loop.noteUserCode();
-      then();
-    };
-    // A thenable might settle at once, or throw: a promise of it does neither.
-    Promise.resolve(result).then(settle, (error: unknown) => {
-      if (!FdEvent.gaveUp(event, error)) this.#failed(error, delivery);
-      settle();
     });
-    pending.add(held, delivery.reason !== undefined);
-    loop.runMicrotasks();
   }
 
   /** A descriptor whose handler failed is torn down, since nobody knows what was read; a user event goes on. */

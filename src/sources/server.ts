@@ -1,8 +1,15 @@
 /** A listening socket as users hold it. */
 import { unlinkSync } from 'node:fs';
-import type { SocketAddress } from '../native/index.ts';
+import { SystemError } from '../errors.ts';
+import type { Native, SocketAddress } from '../native/index.ts';
+import type { Strands } from '../reactor/strands.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import type { Registration } from './registration.ts';
+import { HOME_OF_EACH, homeTrait, Kind, Trait } from '../slots/record.ts';
+import { Ready } from '../slots/word.ts';
+import { addError } from './add.ts';
+import type { ResolvedListenOptions } from './listen.ts';
+import type { Registrar } from './registrar.ts';
+import { Registration } from './registration.ts';
 
 /** A server: its listening socket accepts connections in the workers until `close()`. */
 export class Server {
@@ -51,4 +58,49 @@ export class Server {
       // Somebody else has removed it: that is what we wanted.
     }
   }
+}
+
+/** What the app's thread needs to open one. */
+export type ServerOpener = {
+  readonly memory: PoolMemory;
+  readonly strands: Strands;
+  readonly registrar: Registrar;
+  readonly native: Native;
+};
+
+/**
+ * Registers a listening socket. The app's thread.
+ * @param group the reference of the group that its connections join
+ * @throws SystemError, ERR_WAKEONE_WATCH_LIMIT; then the socket is closed
+ */
+export function openServer(
+  { memory, strands, registrar, native }: ServerOpener,
+  fd: number,
+  handler: number,
+  options: ResolvedListenOptions,
+  group: number,
+): Server {
+  const address = native.localAddress(fd);
+  if (typeof address === 'number') {
+    native.close(fd);
+    throw new SystemError('getsockname', address, fd);
+  }
+  const traits =
+    Trait.OWN |
+    (options.mode === 'edge' ? Trait.EDGE : 0) |
+    (options.allowHalfOpen ? Trait.HALF_OPEN : 0) |
+    (options.sticky ? homeTrait(HOME_OF_EACH) : 0) |
+    (options.path === undefined ? 0 : Trait.NOT_TCP);
+  const index = registrar.adopt(fd, {
+    handler,
+    kind: Kind.LISTENER,
+    traits,
+    events: Ready.IN,
+    cookie: (BigInt(group >>> 0) << 32n) | BigInt(options.maxConnections),
+    limits: options.limits,
+  });
+  if (index < 0) throw addError(fd, index);
+  const registration = new Registration(memory, strands, index, memory.slots.generation(index));
+  strands.handOver(index, Ready.IN);
+  return new Server(memory, registration, address);
 }
