@@ -13,14 +13,33 @@ import type { Native } from '../native/index.ts';
 import { Dispatcher, type DispatcherMemory } from './dispatcher.ts';
 import { OwnHints } from './own-hints.ts';
 
+/** What it knows: its own hints, how many of the ring come first, and whether the ring had its turn since the last poll. */
+export type LoneStanding = {
+  readonly hints: readonly number[];
+  readonly due: number;
+  readonly hadTurn: boolean;
+};
+const AT_FIRST: LoneStanding = { hints: [], due: 0, hadTurn: false };
+
 export class LoneDispatcher<
   Memory extends DispatcherMemory,
   Kernel extends Pick<Native, 'signal'>,
 > extends Dispatcher<Memory, Kernel> {
   readonly #own = new OwnHints();
-  /** Hints of the ring that come first, and whether it had its turn since the last poll. */
-  #due = 0;
-  #hadTurn = false;
+  #due: number;
+  #hadTurn: boolean;
+
+  /** Another beginning is for tests. */
+  constructor(memory: Memory, native: Kernel, { hints, due, hadTurn }: LoneStanding = AT_FIRST) {
+    super(memory, native);
+    for (const hint of hints) this.#own.push(hint);
+    this.#due = due;
+    this.#hadTurn = hadTurn;
+  }
+
+  get standing(): LoneStanding {
+    return { hints: this.#own.all, due: this.#due, hadTurn: this.#hadTurn };
+  }
 
   override push(hint: number): void {
     this.#own.push(hint);

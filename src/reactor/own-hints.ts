@@ -15,6 +15,12 @@ export class OwnHints {
     return (this.#tail - this.#head) | 0;
   }
 
+  /** All of them, the next one first. */
+  get all(): number[] {
+    const mask = this.#cells.length - 1;
+    return Array.from({ length: this.length }, (_, i) => this.#cells[(this.#head + i) & mask] ?? 0);
+  }
+
   push(hint: number): void {
     if (this.length === this.#cells.length) this.#grow();
     this.#cells[this.#tail & (this.#cells.length - 1)] = hint;

@@ -5,6 +5,7 @@
  */
 import { expect } from 'vitest';
 import { Dispatcher, type DispatcherMemory, MonitorState } from '../../src/reactor/dispatcher.ts';
+import type { LoneDispatcher, LoneStanding } from '../../src/reactor/lone-dispatcher.ts';
 import { Monitor } from '../../src/reactor/monitor.ts';
 import { Presence, type Standing } from '../../src/reactor/presence.ts';
 import { askToRetire } from '../../src/reactor/retire.ts';
@@ -34,9 +35,12 @@ const GATE = layout.length + 3;
 const CHANGED = layout.length + 4;
 const ACCUSED = layout.length + 5;
 export const EVENT_FDS = layout.length + 6;
+const REQUEUED = EVENT_FDS + 4;
 /** The kernel's word: events that are ready, and whether the wake-up descriptor was written. */
 export const WAKE = 256;
 const WAKE_FD = 1000;
+
+export type Signals = { signal(fd: number): number };
 
 export type PoolCase = {
   readonly workers: number;
@@ -47,6 +51,8 @@ export type PoolCase = {
   readonly filled?: number;
   /** Events that come from the kernel, one after the other. */
   readonly events?: number;
+  /** Turns that lead to another one of the same slot. */
+  readonly requeues?: number;
   /** The put-off: hints that may wait before another worker is woken at once. */
   readonly wakeAtHints?: number;
   readonly monitored?: boolean;
@@ -65,6 +71,8 @@ export type PoolCase = {
   readonly retires?: readonly number[];
   /** Limits that the app sets, one after the other. */
   readonly limits?: readonly number[];
+  /** The only worker keeps what it pushes to itself. Whether it does that right, or has a bug. */
+  readonly lone?: typeof LoneDispatcher<DispatcherMemory, Signals>;
   /** Seeded bugs. */
   readonly make?: (port: VirtualPort, me: number, pool: PoolCase) => Dispatcher;
   readonly presence?: (dispatcher: Dispatcher, worker: number, standing: Standing) => Presence;
@@ -95,7 +103,7 @@ export function memoryOf(port: VirtualPort, me: number, pool: PoolCase): Dispatc
   };
 }
 
-export function nativeOf(port: VirtualPort): { signal(fd: number): number } {
+export function nativeOf(port: VirtualPort): Signals {
   return {
     signal: (fd) => {
       if (fd === WAKE_FD) port.update(KERNEL, (word) => word | WAKE);
@@ -184,18 +192,48 @@ export const repeat =
     return self.round + 1 < times ? again(self.round + 1) : undefined;
   };
 
+const REVIEWED_MASK = 0xff;
+/** The only poll hint there is while nobody dies; slots have lower ones. */
+const POLL_HINT = layout.pollIndex + 1;
+/** Behind the reviews: { due : 3, had its turn : 1, up to four hints : 8, each 1 for the poll hint or 1 + a slot's }. */
+const LONE_SHIFT = 10;
+
+function packLone({ hints, due, hadTurn }: LoneStanding): number {
+  const codes = hints.map((hint) => (hint === POLL_HINT ? 1 : hint + 1));
+  expect(codes.length, 'more hints than the world has room for').toBeLessThanOrEqual(4);
+  expect(Math.max(0, ...codes), 'hints of more slots than the world has room for').toBeLessThanOrEqual(3);
+  const packed = codes.reduce((bits, code, i) => bits | (code << (2 * i)), 0);
+  return (packed | (Number(hadTurn) << 8) | (due << 9)) << LONE_SHIFT;
+}
+
+function unpackLone(round: number): LoneStanding {
+  const bits = round >> LONE_SHIFT;
+  const codes = [0, 2, 4, 6].map((shift) => (bits >> shift) & 3).filter((code) => code !== 0);
+  return {
+    hints: codes.map((code) => (code === 1 ? POLL_HINT : code - 1)),
+    due: (bits >> 9) & 7,
+    hadTurn: ((bits >> 8) & 1) !== 0,
+  };
+}
+
 function workerBody(id: number, pool: PoolCase): Body {
   return (port, self) => {
     const standing = {
       runnable: (self.round & 1) !== 0,
       searching: (self.round & 2) !== 0,
-      reviewed: self.round >> 2,
+      reviewed: (self.round >> 2) & REVIEWED_MASK,
     };
-    const dispatcher = (pool.make ?? realDispatcher)(port, Owner.FIRST_WORKER + id, pool);
+    const me = Owner.FIRST_WORKER + id;
+    const lone =
+      pool.lone === undefined
+        ? undefined
+        : new pool.lone(memoryOf(port, me, pool), nativeOf(port), unpackLone(self.round));
+    const dispatcher = lone ?? (pool.make ?? realDispatcher)(port, me, pool);
     const presence = (pool.presence ?? realPresence)(dispatcher, id, standing);
     const next = (): Again => {
       const { runnable, searching, reviewed } = presence.standing;
-      return again(Number(runnable) | (Number(searching) << 1) | (reviewed << 2));
+      const own = lone === undefined ? 0 : packLone(lone.standing);
+      return again(Number(runnable) | (Number(searching) << 1) | (reviewed << 2) | own);
     };
     const changed = port.load(CHANGED) !== 0;
     const hint = presence.becomeRunnable() ? dispatcher.take() : 0;
@@ -215,6 +253,7 @@ function workerBody(id: number, pool: PoolCase): Body {
         if (pool.accuses !== 'always') self.check((bits & (1 << id)) !== 0, 'it takes a hint without a bit');
       }
       handle(port, pool, presence);
+      if (pool.requeues !== undefined && port.add(REQUEUED, 1) < pool.requeues) dispatcher.push(hint);
     }
     return next();
   };
@@ -315,7 +354,7 @@ function checkEnd(view: View, pool: PoolCase): void {
   }
   if (pool.mortal === true || waits) return;
   expect(view.word(HANDLED) + ready, 'a hint was lost').toBe(
-    (pool.pushes ?? 0) + (pool.events ?? 0) + (pool.filled ?? 0),
+    (pool.pushes ?? 0) + (pool.events ?? 0) + (pool.filled ?? 0) + (pool.requeues ?? 0),
   );
   expect(ready, 'the kernel has events and nobody asks it').toBe(0);
   expect(view.word(Word.SEARCHER), 'nobody searches any more').toBe(0);

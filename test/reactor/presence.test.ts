@@ -3,10 +3,11 @@
  * whoever vanishes. Scenarios 4, 12, 13, 66, 68, 108, 110.
  */
 import { describe, expect, test } from 'vitest';
-import { Dispatcher } from '../../src/reactor/dispatcher.ts';
+import { Dispatcher, type DispatcherMemory } from '../../src/reactor/dispatcher.ts';
+import { LoneDispatcher } from '../../src/reactor/lone-dispatcher.ts';
 import { Presence } from '../../src/reactor/presence.ts';
 import { expectFails, expectHolds } from '../explorer/explore.ts';
-import { memoryOf, nativeOf, type PoolCase, poolProgram } from './presence-world.ts';
+import { memoryOf, nativeOf, type PoolCase, poolProgram, type Signals } from './presence-world.ts';
 
 /** `npm run stress` goes one preemption further where that takes long. */
 const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 1 : 2;
@@ -16,6 +17,10 @@ const holds = (pool: PoolCase): number => expectHolds(poolProgram(pool)).schedul
 describe('without putting off', () => {
   test('one worker hears of a push from outside while it waits in the kernel', () => {
     expect(holds({ workers: 1, pushes: 2, events: 1, preemptions: 4 })).toBeGreaterThan(10);
+  });
+
+  test('turns that lead to more turns are all taken', () => {
+    holds({ workers: 2, pushes: 1, events: 1, requeues: 2, preemptions: 1 });
   });
 
   test('two workers take all that is pushed and all that is ready', () => {
@@ -31,6 +36,20 @@ describe('without putting off', () => {
   test('a worker that vanishes takes no wake-up and no poll hint with it', () => {
     holds({ workers: 2, pushes: 2, mortal: true, preemptions: 1 });
     holds({ workers: 2, pushes: 1, events: 1, mortal: true, preemptions: 1 });
+  });
+});
+
+describe('with a single worker that keeps what it pushes to itself', () => {
+  test('it takes all that is pushed and all that is ready', () => {
+    holds({ workers: 1, pushes: 2, events: 1, lone: LoneDispatcher, preemptions: 4 });
+    holds({ workers: 1, pushes: 1, events: 2, lone: LoneDispatcher, preemptions: 4 });
+    holds({ workers: 1, pushes: 2, events: 1, requeues: 2, lone: LoneDispatcher, preemptions: 3 });
+    holds({ workers: 1, pushes: 2, events: 1, lone: LoneDispatcher, lingers: true, preemptions: 3 });
+  });
+
+  test('beside a monitor, and while its limit is set', () => {
+    holds({ workers: 1, pushes: 1, events: 1, lone: LoneDispatcher, monitored: true, preemptions: 2 });
+    holds({ workers: 1, pushes: 1, events: 1, lone: LoneDispatcher, limits: [1, 1], preemptions: 2 });
   });
 });
 
@@ -75,6 +94,15 @@ describe('with wake-ups put off', () => {
 
 describe('the exploration finds', () => {
   const fails = (pool: PoolCase, message: RegExp): void => void expectFails(poolProgram(pool), message);
+
+  test('a single worker that rests over what it keeps to itself', () => {
+    class Forgetful extends LoneDispatcher<DispatcherMemory, Signals> {
+      override hasWork(): boolean {
+        return !this.memory.ring.isEmpty();
+      }
+    }
+    fails({ workers: 1, events: 1, requeues: 1, lone: Forgetful, preemptions: 1 }, /a hint was lost/);
+  });
 
   test('a poller that waits without looking again', () => {
     class Blind extends Presence {
