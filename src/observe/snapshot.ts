@@ -8,7 +8,7 @@ export type WorkerStats = {
   readonly state: 'absent' | 'starting' | 'running' | 'parked' | 'polling' | 'stopped';
   /** Handler calls. */
   readonly handled: number;
-  /** Hints taken from the ring, and those of them that no longer matched their slot. */
+  /** Hints taken, and those of them that no longer matched their slot. */
   readonly taken: number;
   readonly dropped: number;
   /** Calls of epoll_wait. */
@@ -23,7 +23,7 @@ export type PoolStats = {
   readonly workers: WorkerStats[];
   /** Live registrations. */
   readonly registered: number;
-  /** Most hints that ever waited in the ring. */
+  /** Most hints that ever waited, in the ring or with the only worker. */
   readonly ringHighWater: number;
   /** Hints that the ring had no room for; they went to a set beside it and nothing was lost. */
   readonly ringOverflows: number;

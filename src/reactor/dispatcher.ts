@@ -251,7 +251,7 @@ export class Dispatcher<
       this.push(this.#firstPollHint + valid);
   }
 
-  /** Slot owner that holds the poll hint, 0 while it is in the ring. */
+  /** Slot owner that holds the poll hint, 0 while it waits to be taken. */
   get pollHolder(): number {
     return this.memory.port.load(Word.POLLER) & HOLDER_MASK;
   }

@@ -6,20 +6,26 @@
  *          ▲──────────────────────── behind each batch of events, and whatever wants another turn ◀──────────────────────────┘
  *
  * F1  Neither the ring nor the kernel waits for more than what there is when the poll hint was last put back.
- * F2  They are no more than hints: if the worker dies, the supervisor pushes every queued slot again, as it does after any
- *     death, and replaces the poll hint.
+ * F2  For that the poll hint must be here. So nothing is kept before it was put back for the first time: until then, and
+ *     while `init` runs, it is in the ring, where what it is to come behind belongs too.
+ * F3  They are no more than hints: if the worker dies, the supervisor pushes every queued slot again, as it does after any
+ *     death of one that has run, and replaces the poll hint.
  */
 import type { Native } from '../native/index.ts';
 import { Dispatcher, type DispatcherMemory } from './dispatcher.ts';
 import { OwnHints } from './own-hints.ts';
 
-/** What it knows: its own hints, how many of the ring come first, and whether the ring had its turn since the last poll. */
+/**
+ * What it knows: its own hints, how many of the ring come first, whether the ring had its turn since the last poll, and whether
+ * it keeps hints yet.
+ */
 export type LoneStanding = {
+  readonly keeps: boolean;
   readonly hints: readonly number[];
   readonly due: number;
   readonly hadTurn: boolean;
 };
-const AT_FIRST: LoneStanding = { hints: [], due: 0, hadTurn: false };
+const AT_FIRST: LoneStanding = { keeps: false, hints: [], due: 0, hadTurn: false };
 
 export class LoneDispatcher<
   Memory extends DispatcherMemory,
@@ -28,21 +34,25 @@ export class LoneDispatcher<
   readonly #own = new OwnHints();
   #due: number;
   #hadTurn: boolean;
+  #keeps: boolean;
 
   /** Another beginning is for tests. */
-  constructor(memory: Memory, native: Kernel, { hints, due, hadTurn }: LoneStanding = AT_FIRST) {
+  constructor(memory: Memory, native: Kernel, { keeps, hints, due, hadTurn }: LoneStanding = AT_FIRST) {
     super(memory, native);
+    this.#keeps = keeps;
     for (const hint of hints) this.#own.push(hint);
     this.#due = due;
     this.#hadTurn = hadTurn;
   }
 
   get standing(): LoneStanding {
-    return { hints: this.#own.all, due: this.#due, hadTurn: this.#hadTurn };
+    return { keeps: this.#keeps, hints: this.#own.all, due: this.#due, hadTurn: this.#hadTurn };
   }
 
   override push(hint: number): void {
-    this.#own.push(hint);
+    this.#keeps ||= this.isPollHint(hint);
+    if (this.#keeps) this.#own.push(hint);
+    else super.push(hint);
   }
 
   override take(): number {

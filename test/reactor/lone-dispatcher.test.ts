@@ -5,7 +5,13 @@ import { makeFakePool } from '../fake-pool.ts';
 
 function makeLone(): { lone: LoneDispatcher<never, never>; outside: (hint: number) => void; poll: number } {
   const pool = makeFakePool({ threads: 1 });
-  const lone = new LoneDispatcher(pool.memory, pool.native);
+  // The kernel was asked once, and nothing came.
+  const lone = new LoneDispatcher(pool.memory, pool.native, {
+    keeps: true,
+    hints: [],
+    due: 0,
+    hadTurn: false,
+  });
   return { lone: lone as never, outside: (hint) => pool.dispatcher.push(hint), poll: lone.pollHint };
 }
 
@@ -46,5 +52,23 @@ describe('hints of a worker that is alone', () => {
     const { lone, outside, poll } = makeLone();
     for (const hint of [11, poll, 12]) outside(hint);
     expect(Array.from({ length: 4 }, () => lone.take())).toEqual([11, poll, 12, 0]);
+  });
+
+  it('are in the ring as long as the poll hint is, which would wait for ever behind those that come again', () => {
+    const pool = makeFakePool({ threads: 1 });
+    const lone = new LoneDispatcher(pool.memory, pool.native);
+    lone.push(1);
+    pool.dispatcher.push(lone.pollHint);
+    pool.dispatcher.push(11);
+    expect(pool.memory.ring.length).toBe(3);
+    const seen: number[] = [];
+    while (seen.at(-1) !== lone.pollHint) {
+      seen.push(lone.take());
+      if (seen.at(-1) === 1) lone.push(1);
+    }
+    expect(seen).toEqual([1, lone.pollHint]);
+    lone.push(lone.pollHint);
+    lone.push(2);
+    expect(Array.from({ length: 4 }, () => lone.take())).toEqual([11, 1, 2, lone.pollHint]);
   });
 });

@@ -195,15 +195,15 @@ export const repeat =
 const REVIEWED_MASK = 0xff;
 /** The only poll hint there is while nobody dies; slots have lower ones. */
 const POLL_HINT = layout.pollIndex + 1;
-/** Behind the reviews: { due : 3, had its turn : 1, up to four hints : 8, each 1 for the poll hint or 1 + a slot's }. */
+/** Behind the reviews: { keeps : 1, due : 3, had its turn : 1, up to four hints : 8, each 1 for the poll hint or 1 + a slot's }. */
 const LONE_SHIFT = 10;
 
-function packLone({ hints, due, hadTurn }: LoneStanding): number {
+function packLone({ keeps, hints, due, hadTurn }: LoneStanding): number {
   const codes = hints.map((hint) => (hint === POLL_HINT ? 1 : hint + 1));
   expect(codes.length, 'more hints than the world has room for').toBeLessThanOrEqual(4);
   expect(Math.max(0, ...codes), 'hints of more slots than the world has room for').toBeLessThanOrEqual(3);
   const packed = codes.reduce((bits, code, i) => bits | (code << (2 * i)), 0);
-  return (packed | (Number(hadTurn) << 8) | (due << 9)) << LONE_SHIFT;
+  return (packed | (Number(hadTurn) << 8) | (due << 9) | (Number(keeps) << 12)) << LONE_SHIFT;
 }
 
 function unpackLone(round: number): LoneStanding {
@@ -213,6 +213,7 @@ function unpackLone(round: number): LoneStanding {
     hints: codes.map((code) => (code === 1 ? POLL_HINT : code - 1)),
     due: (bits >> 9) & 7,
     hadTurn: ((bits >> 8) & 1) !== 0,
+    keeps: ((bits >> 12) & 1) !== 0,
   };
 }
 
