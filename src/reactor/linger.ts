@@ -10,9 +10,11 @@
  * At each look it lets others have its CPU: the kernel likes to run who was woken where its waker runs, and a worker that
  * keeps the poster from posting waits in vain.
  *
- * G1  Nobody lingers after I/O or twice without work in between, and none longer than LINGER_MS: the kernel is asked
+ * G1  Nobody lingers after I/O or twice without work in between, and none longer than LINGER_MS and a yield: the kernel is asked
  *     after it in any case, and an idle pool rests.
  * G2  After n looks in vain the next 2^n - 1 occasions are let pass: where posts are rare this costs next to nothing.
+ * G3  A yield may last as long as the kernel likes, some milliseconds if somebody has much to do on this CPU. It ends the
+ *     lingering then; but a worker that holds the poll hint, for which others could ask the kernel, does not yield.
  */
 import { Kind } from '../slots/record.ts';
 
@@ -55,8 +57,8 @@ export class Linger {
     this.#eager = woken;
   }
 
-  /** Before a rest: lingers if that is likely to pay. True if there is something to do. */
-  linger(): boolean {
+  /** Before a rest: lingers if that is likely to pay. True if there is something to do. `yields`: see G3. */
+  linger(yields: boolean): boolean {
     if (!this.#worked || !this.#eager) return false;
     this.#worked = false;
     if (this.#skips > 0) {
@@ -64,7 +66,7 @@ export class Linger {
       return false;
     }
     if (!this.#searcher.search()) return false;
-    this.#eager = this.#look();
+    this.#eager = this.#look(yields);
     if (this.#eager) {
       this.#misses = 0;
       return true;
@@ -75,11 +77,13 @@ export class Linger {
     return false;
   }
 
-  #look(): boolean {
-    const end = this.#now() + LINGER_MS;
-    for (let next = this.#now() + LOOK_MS; next < end; next += LOOK_MS) {
-      this.#yieldThread();
-      while (this.#now() < next);
+  #look(yields: boolean): boolean {
+    let now = this.#now();
+    for (const end = now + LINGER_MS; now < end;) {
+      const next = now + LOOK_MS;
+      if (yields) this.#yieldThread();
+      do now = this.#now();
+      while (now < next);
       if (this.#searcher.finds()) return true;
     }
     return false;

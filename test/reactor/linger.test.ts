@@ -13,6 +13,8 @@ let others: boolean;
 let searches: boolean;
 let looks: number;
 let yields: number;
+/** What others do with the CPU when they have it. */
+let yieldUs: number;
 let linger: Linger;
 
 beforeEach(() => {
@@ -22,6 +24,7 @@ beforeEach(() => {
   searches = false;
   looks = 0;
   yields = 0;
+  yieldUs = 0;
   linger = new Linger(
     {
       search: () => (searches = !others),
@@ -33,7 +36,10 @@ beforeEach(() => {
         searches = false;
       },
     },
-    () => void yields++,
+    () => {
+      yields++;
+      us += yieldUs;
+    },
     () => (us += CLOCK_US) / 1000,
   );
 });
@@ -42,7 +48,7 @@ beforeEach(() => {
 function round(woken = true, kind: Kind = Kind.EVENT): boolean {
   linger.noteRest(woken);
   linger.noteTurn(kind);
-  return linger.linger();
+  return linger.linger(true);
 }
 
 describe('a worker that runs out of work', () => {
@@ -71,7 +77,7 @@ describe('a worker that runs out of work', () => {
 
   test('does it once, until it has worked again', () => {
     comesAt = 0;
-    expect([round(), linger.linger()]).toEqual([true, false]);
+    expect([round(), linger.linger(true)]).toEqual([true, false]);
   });
 
   test('gives up after about 100 microseconds, with a few looks, and lets others run before each of them', () => {
@@ -83,12 +89,24 @@ describe('a worker that runs out of work', () => {
     expect(yields).toBe(looks);
   });
 
+  test('gives up after one yield that took longer than that', () => {
+    yieldUs = 4000;
+    round();
+    expect([yields, looks]).toEqual([1, 1]);
+  });
+
+  test('does not yield while it keeps others from asking the kernel', () => {
+    linger.noteRest(true);
+    linger.noteTurn(Kind.EVENT);
+    expect([linger.linger(false), yields, looks > 5]).toEqual([false, 0, true]);
+  });
+
   test('searches until the work that it has found is taken, and lingers again after that', () => {
     comesAt = 20;
     expect([round(), searches]).toEqual([true, true]);
     linger.noteTurn(Kind.EVENT);
     comesAt = us + 20;
-    expect(linger.linger()).toBe(true);
+    expect(linger.linger(true)).toBe(true);
   });
 
   test('does so ever more rarely where nothing comes, and always again once something has', () => {
