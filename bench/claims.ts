@@ -7,7 +7,7 @@ export type Target = { readonly atMost: number } | { readonly atLeast: number };
 /** Something that a benchmark says of what it measured. */
 export interface Claim {
   readonly what: string;
-  /** One for each round. */
+  /** One for each round, or each burst. */
   readonly values: readonly number[];
   readonly meaning: 'target' | 'noise' | 'information';
   /** If the meaning is that. */

@@ -49,5 +49,5 @@ function formatMeasured(measured: Measured): string {
   const title = `== workers: ${measured.workers}\n${formatServers(measured.servers)}`;
   const verdicts = judgeEcho(measured);
   if (verdicts.length === 0) return title;
-  return `${title}\n\n${formatVerdicts('CPU per request, ratio per round', verdicts)}`;
+  return `${title}\n\n${formatVerdicts('CPU per request, ratio per burst', verdicts)}`;
 }

@@ -15,12 +15,13 @@ export interface Candidate {
   readonly command: Command;
 }
 
-/** One server, one round. */
+/** One server, one burst of a round. */
 export interface Sample {
   readonly cpuUsPerRequest: number;
   readonly requestsPerSecond: number;
-  /** The part of its CPU time that is not the kernel's, from 10 ms ticks, warm-up included. */
-  readonly userShare: number;
+  /** Its CPU time in ticks of 10 ms, a warm-up before the sample included: all of it, and what is not the kernel's. */
+  readonly ticks: number;
+  readonly userTicks: number;
   /** Latencies of the requests that ask for no work. */
   readonly p50us: number;
   readonly p99us: number;
@@ -124,8 +125,9 @@ export async function measureRounds(
     const commands = results.map(({ command }) => command);
     await withServers(commands, async (servers) => {
       const running = results.map(({ samples }, i) => ({ samples, server: servers[i] as Server }));
-      for (const { server } of running)
-        await runRequests(programs, server, { ...load, requests: load.warmup, warmup: 0 });
+      if (load.warmup > 0)
+        for (const { server } of running)
+          await runRequests(programs, server, { ...load, requests: load.warmup, warmup: 0 });
       const burst = { ...load, warmup: Math.min(load.warmup, load.requests * SETTLING) };
       for (let i = 0; i < bursts; i++)
         for (const { server, samples } of rotated(running, round + i))
@@ -152,7 +154,8 @@ async function takeSample(
   return {
     cpuUsPerRequest: (result.serverCpuSeconds * 1e6) / result.requests,
     requestsPerSecond: result.requests / result.seconds,
-    userShare: ticks.user / (ticks.user + ticks.system),
+    userTicks: ticks.user,
+    ticks: ticks.user + ticks.system,
     p50us: result.p50us,
     p99us: result.p99us,
     p999us: result.p999us,
@@ -203,6 +206,9 @@ const otherColumns: ReadonlyArray<readonly [title: string, key: keyof Sample]> =
 export function formatServers(servers: readonly MeasuredServer[]): string {
   const middle = (samples: readonly Sample[], key: keyof Sample): number =>
     summarize(samples.map((sample) => sample[key])).median;
+  // A sample may be a few ticks long.
+  const total = (samples: readonly Sample[], key: keyof Sample): number =>
+    samples.reduce((sum, sample) => sum + sample[key], 0);
   const latencies = [...otherColumns, ...workColumns].filter(([, key]) =>
     servers.some(({ samples }) => middle(samples, key) > 0),
   );
@@ -218,7 +224,7 @@ export function formatServers(servers: readonly MeasuredServer[]): string {
     servers.map(({ name, description, samples }) => [
       name,
       middle(samples, 'cpuUsPerRequest').toFixed(2),
-      `${(middle(samples, 'userShare') * 100).toFixed(0)} %`,
+      `${((total(samples, 'userTicks') / total(samples, 'ticks')) * 100).toFixed(0)} %`,
       middle(samples, 'requestsPerSecond').toFixed(0),
       ...latencies.map(([, key]) => middle(samples, key).toFixed(0)),
       description,
