@@ -69,7 +69,9 @@ async function search(folder, { model, mode, isLarge, definitions }, limitMs) {
   if (made.status !== 0 || /\bError\b/.test(made.output)) return { broken: `spin: ${made.output.trim()}` };
   // What ends in seconds ends sooner if the compiler is not asked for much.
   const level = isLarge ? '-O1' : '-O0';
-  const flags = [level, '-w', `-DMEMLIM=${MEGABYTES}`, ...gcc];
+  // States that take a few minutes to find want less room each.
+  const packed = isLarge && mode !== 'bitstate' ? ['-DCOLLAPSE'] : [];
+  const flags = [level, '-w', `-DMEMLIM=${MEGABYTES}`, ...packed, ...gcc];
   const compiled = await run('gcc', [...flags, '-o', 'pan', 'pan.c'], folder, limitMs);
   if (compiled.status !== 0) return { broken: `gcc: ${compiled.output.trim()}` };
   const { output, late } = await run(
