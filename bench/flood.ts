@@ -8,9 +8,10 @@ import { candidateOf, measureRounds, ratiosOf, readRounds } from './rounds.ts';
 import type { Scenario } from './scenario.ts';
 
 const defaults = {
-  rounds: '7',
-  requests: '20000',
-  warmup: '5000',
+  rounds: '3',
+  bursts: '7',
+  requests: '15000',
+  warmup: '150000',
   connections: '32',
   size: '64',
   workers: '1,2',

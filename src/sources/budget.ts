@@ -5,7 +5,7 @@
 import { READ_BYTES } from './context.ts';
 import type { ConnectionHandlers } from './handlers.ts';
 
-const DEFAULT_BYTES = 4 * READ_BYTES;
+const DEFAULT_BYTES = READ_BYTES;
 
 export type Budget = {
   readonly bytes: number;

@@ -39,7 +39,7 @@ export type ConnectionHandlers<S extends StateShape = NoState, G extends StateSh
   error?(connection: Connection<S, G>, error: Failure): Result;
   /** The end: nothing runs after it. The descriptor is closed when it is done. */
   close?(connection: Connection<S, G>, reason: CloseReason): Result;
-  /** Bytes that one turn may read; then the connection goes to the tail of the queue. 1 to 2^30, default 256 KiB. */
+  /** Bytes that one turn may read; then the connection goes to the tail of the queue. 1 to 2^30, default 64 KiB, one read. */
   readonly maxBytesPerTurn?: number;
   /**
    * For a `data` that takes one message a call: it is called again as long as it takes something and leaves something, so
