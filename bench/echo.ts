@@ -8,7 +8,7 @@ import type { Scenario } from './scenario.ts';
 
 const defaults = {
   rounds: '4',
-  bursts: '10',
+  bursts: '16',
   requests: '30000',
   warmup: '200000',
   connections: '64',
