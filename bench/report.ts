@@ -27,7 +27,7 @@ export function report(
     [
       `== ${title}\n${formatRounds(rounds)}`,
       formatServers(servers),
-      formatVerdicts('compared, per round', judge(claims)),
+      formatVerdicts(`compared, per ${rounds.bursts === 1 ? 'round' : 'burst'}`, judge(claims)),
     ].join('\n\n'),
   );
   if (others.length > 0) parts.push(formatVerdicts('measured', judge(others)));

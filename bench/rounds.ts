@@ -102,8 +102,9 @@ export async function measureRounds(
   title: string,
   programs: Programs,
   candidates: readonly Candidate[],
-  { rounds, bursts, load, idle = 0, pumps = 0 }: Rounds,
+  amounts: Rounds,
 ): Promise<MeasuredServer[]> {
+  const { rounds, bursts, load } = amounts;
   for (const { name, command } of candidates) {
     progress(`proving ${name} right, ${title}`);
     await withServer(command, (server) => proveRight(programs, server));
@@ -116,33 +117,43 @@ export async function measureRounds(
   }));
   for (let round = 0; round < rounds; round++) {
     progress(`${title}, round ${round + 1} of ${rounds}`);
-    if (bursts === 1) {
-      for (const { command, samples } of rotated(results, round)) {
-        samples.push(await withServer(command, (server) => takeSample(programs, server, load, idle, pumps)));
-      }
+    if (bursts > 1) {
+      await takeBursts(programs, results, round, amounts);
       continue;
     }
-    const commands = results.map(({ command }) => command);
-    await withServers(commands, async (servers) => {
-      const running = results.map(({ samples }, i) => ({ samples, server: servers[i] as Server }));
-      if (load.warmup > 0)
-        for (const { server } of running)
-          await runRequests(programs, server, { ...load, requests: load.warmup, warmup: 0 });
-      const burst = { ...load, warmup: Math.min(load.warmup, load.requests * SETTLING) };
-      for (let i = 0; i < bursts; i++)
-        for (const { server, samples } of rotated(running, round + i))
-          samples.push(await takeSample(programs, server, burst, idle, pumps));
-    });
+    for (const { command, samples } of rotated(results, round)) {
+      samples.push(await withServer(command, (server) => takeSample(programs, server, load, amounts)));
+    }
   }
   return results.map(({ name, description, samples }) => ({ name, description, samples }));
+}
+
+/** A round in which all servers are there, and take turns. */
+async function takeBursts(
+  programs: Programs,
+  results: readonly { readonly command: Command; readonly samples: Sample[] }[],
+  round: number,
+  amounts: Rounds,
+): Promise<void> {
+  const { bursts, load } = amounts;
+  const commands = results.map(({ command }) => command);
+  await withServers(commands, async (servers) => {
+    const running = results.map(({ samples }, i) => ({ samples, server: servers[i] as Server }));
+    if (load.warmup > 0)
+      for (const { server } of running)
+        await runRequests(programs, server, { ...load, requests: load.warmup, warmup: 0 });
+    const burst = { ...load, warmup: Math.min(load.warmup, Math.ceil(load.requests * SETTLING)) };
+    for (let i = 0; i < bursts; i++)
+      for (const { server, samples } of rotated(running, round + i))
+        samples.push(await takeSample(programs, server, burst, amounts));
+  });
 }
 
 async function takeSample(
   programs: Programs,
   server: Server,
   load: RequestLoad,
-  idle: number,
-  pumps: number,
+  { idle = 0, pumps = 0 }: Rounds,
 ): Promise<Sample> {
   const silent = idle === 0 ? undefined : await openIdle(programs, server, idle);
   const flood = pumps === 0 ? undefined : await openPumps(programs, server, pumps);

@@ -109,6 +109,11 @@ export class Dispatcher<
     return !this.memory.ring.isEmpty() || !this.overflow.isEmpty;
   }
 
+  /** Whether no other worker could take a hint, or ask the kernel. */
+  get alone(): boolean {
+    return false;
+  }
+
   /** How many hints wait, give or take what is under way. */
   get waiting(): number {
     return this.memory.ring.length;

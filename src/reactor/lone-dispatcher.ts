@@ -49,6 +49,10 @@ export class LoneDispatcher<
     return { keeps: this.#keeps, hints: this.#own.all, due: this.#due, hadTurn: this.#hadTurn };
   }
 
+  override get alone(): boolean {
+    return true;
+  }
+
   override push(hint: number): void {
     this.#keeps ||= this.isPollHint(hint);
     if (this.#keeps) this.#own.push(hint);
@@ -68,13 +72,9 @@ export class LoneDispatcher<
   }
 
   #pollInTurn(pollHint: number): number {
-    this.#hadTurn = !this.#hadTurn;
-    if (!this.#hadTurn) return pollHint;
-    const shared = super.take();
-    if (shared === 0) {
-      this.#hadTurn = false;
-      return pollHint;
-    }
+    const shared = this.#hadTurn ? 0 : super.take();
+    this.#hadTurn = shared !== 0;
+    if (shared === 0) return pollHint;
     this.#due = super.waiting;
     this.#own.push(pollHint);
     return shared;

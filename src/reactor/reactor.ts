@@ -69,8 +69,6 @@ export class Reactor {
   #paced = 0;
   readonly #pollSet: number;
   readonly #parkSet: number;
-  /** Nobody else could ask the kernel. */
-  readonly #alone: boolean;
 
   /** `worker` counts from 0; `sources` are indexed by Kind. */
   constructor(
@@ -92,7 +90,6 @@ export class Reactor {
     this.#line = this.#memory.layout.worker(worker);
     this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
     this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
-    this.#alone = this.#memory.config(Config.MAX_THREADS) === 1;
     this.presence = new Presence(dispatcher, worker);
     this.#linger = new Linger(this.presence, () => dispatcher.native.yieldThread());
   }
@@ -197,7 +194,7 @@ export class Reactor {
       return Wait.YIELD;
     }
     const open = this.loop.open;
-    if (!open && this.#linger.linger(this.#alone)) {
+    if (!open && this.#linger.linger(dispatcher.alone)) {
       this.#delivered(this.#poller.poll(0));
       return Wait.LOOK;
     }

@@ -5,8 +5,6 @@
 import { READ_BYTES } from './context.ts';
 import type { ConnectionHandlers } from './handlers.ts';
 
-const DEFAULT_BYTES = READ_BYTES;
-
 export type Budget = {
   readonly bytes: number;
   /** Short ones too: the messages of an AF_UNIX peer may be small, and many. */
@@ -15,10 +13,7 @@ export type Budget = {
   readonly messages: number | undefined;
 };
 
-export function budgetOf({
-  maxBytesPerTurn = DEFAULT_BYTES,
-  maxMessagesPerTurn,
-}: ConnectionHandlers): Budget {
+export function budgetOf({ maxBytesPerTurn = READ_BYTES, maxMessagesPerTurn }: ConnectionHandlers): Budget {
   return {
     bytes: maxBytesPerTurn,
     reads: Math.ceil(maxBytesPerTurn / READ_BYTES),

@@ -93,7 +93,7 @@ export class ConnectionSource implements Source {
     if (asked) this.#heed(turn);
     // A call of `data` may be owed, to a budget that was spent or to enable().
     if (asked) turn.offered = Number.POSITIVE_INFINITY;
-    if (flagsOf(claimed) !== FLAGS_NONE && !this.#silenced(turn) && this.#triggered(turn)) return true;
+    if (!this.#silenced(turn) && this.#triggered(turn)) return true;
     if (asked) this.#end.heedTimer(turn);
     return asked && !this.#silenced(turn) && this.#owesRest(turn) && this.#data(turn);
   }

@@ -1,9 +1,15 @@
 /** The worker of a one-thread pool: its own hints, the ring's and the kernel take turns (G8). */
 import { describe, expect, it } from 'vitest';
+import type { FakeNative } from '../../src/native/fake.ts';
 import { LoneDispatcher } from '../../src/reactor/lone-dispatcher.ts';
+import type { PoolMemory } from '../../src/slots/memory.ts';
 import { makeFakePool } from '../fake-pool.ts';
 
-function makeLone(): { lone: LoneDispatcher<never, never>; outside: (hint: number) => void; poll: number } {
+function makeLone(): {
+  lone: LoneDispatcher<PoolMemory, FakeNative>;
+  outside: (hint: number) => void;
+  poll: number;
+} {
   const pool = makeFakePool({ threads: 1 });
   // The kernel was asked once, and nothing came.
   const lone = new LoneDispatcher(pool.memory, pool.native, {
@@ -12,7 +18,7 @@ function makeLone(): { lone: LoneDispatcher<never, never>; outside: (hint: numbe
     due: 0,
     hadTurn: false,
   });
-  return { lone: lone as never, outside: (hint) => pool.dispatcher.push(hint), poll: lone.pollHint };
+  return { lone, outside: (hint) => pool.dispatcher.push(hint), poll: lone.pollHint };
 }
 
 describe('hints of a worker that is alone', () => {

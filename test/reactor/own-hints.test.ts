@@ -1,14 +1,7 @@
 /** Hints of a worker that is alone: first in, first out, however many, in whatever order of pushes and takes. */
 import { describe, expect, it } from 'vitest';
 import { OwnHints } from '../../src/reactor/own-hints.ts';
-
-/** A small generator, so that a failure can be run again. */
-function* randoms(seed: number): Generator<number, never> {
-  for (let state = seed; ;) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    yield state / 2 ** 32;
-  }
-}
+import { Random } from '../scenarios/support/random.ts';
 
 describe('OwnHints', () => {
   it('gives 0 while it is empty', () => {
@@ -21,12 +14,12 @@ describe('OwnHints', () => {
   it.each([1, 2, 8, 64])('is a queue, with room for %i at first', (capacity) => {
     const own = new OwnHints(capacity);
     const model: number[] = [];
-    const random = randoms(capacity);
+    const random = new Random(capacity);
     let next = 1;
     for (let step = 0; step < 20_000; step++) {
       // Phases that fill it and phases that empty it: it grows while its first hint is anywhere.
       const filling = Math.floor(step / 500) % 2 === 0;
-      if (random.next().value < (filling ? 0.7 : 0.3)) {
+      if (random.below(10) < (filling ? 7 : 3)) {
         own.push(next);
         model.push(next++);
       } else {

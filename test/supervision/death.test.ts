@@ -4,13 +4,13 @@ import { expect, it } from 'vitest';
 import { openClient, openClients } from '../servers/client.ts';
 import { within } from '../servers/deadline.ts';
 import { Journal } from '../servers/journal.ts';
-import { afterTest, guardPools, listen } from '../servers/pools.ts';
+import { afterTest, guardPools, listen, STRESS } from '../servers/pools.ts';
 
 const OPENED = 1;
 const CLOSED = 2;
 const SEEN = 3;
 /** Each takes the time that a worker takes to start. */
-const ROUNDS = process.env['WAKEONE_STRESS'] === undefined ? 4 : 40;
+const ROUNDS = STRESS ? 40 : 4;
 
 guardPools();
 
