@@ -22,7 +22,7 @@ import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
 import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
 import { packPolicy } from './reactor/wake-policy.ts';
-import { Config, countersOf, Owner } from './slots/layout.ts';
+import { Config, countersOf, Owner, Word } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind } from './slots/record.ts';
 import { addDescriptor, type AddOptions, findHandler } from './sources/add.ts';
@@ -98,6 +98,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.EPOLL_FD, this.#descriptors.epoll],
       [Config.WAKE_FD, this.#descriptors.wake],
       [Config.STOP_FD, this.#descriptors.stop],
+      [Word.MONITOR_TIMER, this.#descriptors.timer],
+      [Word.MONITOR_SET, this.#descriptors.monitorSet],
       [Config.SAFETY_TIMEOUT_MS, options.safetyTimeoutMs],
       [Config.WAKE_POLICY, packPolicy(options.wakeAtHints, options.wakeRulesOff)],
       [Config.GRACE_MS, options.graceMs],

@@ -58,6 +58,11 @@ export interface Native {
   /** Adds 1 to an eventfd. */
   signal(eventfd: number): number;
 
+  /** A timer by the monotonic clock, not set: a descriptor that is readable once it has expired. */
+  timer(): number;
+  /** Has a timer expire once, `ms` from now (more than 0, fractions too). Whatever it was set to, or has expired before, is forgotten. */
+  setTimer(timer: number, ms: number): number;
+
   socketStream(family: 'IPv4' | 'IPv6' | 'unix'): number;
   bind(fd: number, address: SocketAddress): number;
   listen(fd: number, backlog: number): number;

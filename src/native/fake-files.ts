@@ -130,6 +130,28 @@ export class EventFile extends FakeFile {
   }
 }
 
+/** A timer: it expires when the test's time has come to it, which is while somebody waits (fake.ts, F4). */
+export class TimerFile extends FakeFile {
+  /** When it expires, undefined if it is not set. */
+  dueMs: number | undefined;
+  #expired = false;
+
+  ready(): number {
+    return this.#expired ? Epoll.IN : 0;
+  }
+
+  set(dueMs: number): void {
+    this.dueMs = dueMs;
+    this.#expired = false;
+  }
+
+  expire(): void {
+    this.dueMs = undefined;
+    this.#expired = true;
+    this.wake(Epoll.IN);
+  }
+}
+
 /** The read end of a pipe: HUP without IN once the last writer is gone. */
 export class PipeReader extends FakeFile {
   readonly queue: ByteQueue;

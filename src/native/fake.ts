@@ -5,11 +5,12 @@
  * F1  A call that would block for ever throws: there is nobody else who could end it. `onWait` may do something first.
  * F2  An address that is not of this instance's memory is EFAULT: contract C2 is checked at each call.
  * F3  The lowest free number is given out, from `firstFd`; numbers below `maxOpenFiles` may be open, then EMFILE.
+ * F4  Time passes only in a wait that nothing ends: as much as that wait takes.
  */
 import type { EpollOp, EventShape, Native, Region, SocketAddress } from './contract.ts';
 import { Errno } from './contract.ts';
 import { EpollFile, writeEvents } from './fake-epoll.ts';
-import { EventFile, type FakeFile, PipeReader, PipeWriter, RegularFile } from './fake-files.ts';
+import { EventFile, type FakeFile, PipeReader, PipeWriter, RegularFile, TimerFile } from './fake-files.ts';
 import { FakeMemory } from './fake-memory.ts';
 import { FakeNetwork } from './fake-network.ts';
 import { type FakeCall, FakeScript, type FakeTransfer } from './fake-script.ts';
@@ -38,6 +39,8 @@ export class FakeNative extends FakeScript implements Native {
   readonly #table: FakeTable;
   readonly #network: FakeNetwork;
   readonly #memory = new FakeMemory();
+  readonly #timers = new Set<TimerFile>();
+  #nowMs = 0;
 
   constructor(options: FakeOptions = {}) {
     super();
@@ -123,6 +126,7 @@ export class FakeNative extends FakeScript implements Native {
     if (events.length === 0 && timeoutMs !== 0) {
       this.onWait?.(timeoutMs);
       events = epoll.collect(max);
+      if (events.length === 0 && this.#passTime(timeoutMs)) events = epoll.collect(max);
       if (events.length === 0 && timeoutMs < 0) throw new Error('fake: epoll_wait would wait for ever');
     }
     writeEvents(into, this.events, events);
@@ -135,6 +139,36 @@ export class FakeNative extends FakeScript implements Native {
 
   signal(eventfd: number): number {
     return this.enter('signal', eventfd) || (this.#table.get(eventfd)?.write(ONE) ?? Errno.EBADF);
+  }
+
+  timer(): number {
+    const failed = this.enter('timer');
+    if (failed !== 0) return failed;
+    const timer = new TimerFile();
+    this.#timers.add(timer);
+    return this.#table.open(timer);
+  }
+
+  setTimer(fd: number, ms: number): number {
+    const failed = this.enter('setTimer', fd, ms);
+    if (failed !== 0) return failed;
+    const timer = this.#table.get(fd);
+    if (timer === undefined) return Errno.EBADF;
+    if (!(timer instanceof TimerFile)) return Errno.EINVAL;
+    timer.set(this.#nowMs + ms);
+    return 0;
+  }
+
+  /** Until the next timer expires, or for `timeoutMs` (-1: for ever). False if none has expired. */
+  #passTime(timeoutMs: number): boolean {
+    const until = timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.#nowMs + timeoutMs;
+    const due = [...this.#timers].map(({ dueMs }) => dueMs ?? Number.POSITIVE_INFINITY);
+    const at = Math.min(until, ...due);
+    if (at === Number.POSITIVE_INFINITY) return false;
+    this.#nowMs = at;
+    const expired = [...this.#timers].filter(({ dueMs }) => dueMs !== undefined && dueMs <= at);
+    for (const timer of expired) timer.expire();
+    return expired.length > 0;
   }
 
   socketStream(family: Family): number {

@@ -13,6 +13,9 @@ import { AF_INET, AF_INET6, AF_UNIX, decodeAddress, encodeAddress, SOCKADDR_BYTE
 
 const O_NONBLOCK = 0o4000;
 const CLOEXEC = 0o2000000;
+const CLOCK_MONOTONIC = 1;
+const NS_PER_MS = 1e6;
+const NS_PER_SECOND = 1e9;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
@@ -44,6 +47,8 @@ function bind() {
     epoll_ctl: call('int epoll_ctl(int, int, int, uintptr_t)'),
     epoll_wait: call('int epoll_wait(int, uintptr_t, int, int)'),
     eventfd: call('int eventfd(uint, int)'),
+    timerfd_create: call('int timerfd_create(int, int)'),
+    timerfd_settime: call('int timerfd_settime(int, int, uintptr_t, uintptr_t)'),
     socket: call('int socket(int, int, int)'),
     bind: call('int bind(int, uintptr_t, uint)'),
     listen: call('int listen(int, int)'),
@@ -133,6 +138,19 @@ export class Libc implements Native {
 
   signal(eventfd: number): number {
     return this.#result(this.#c.write(eventfd, this.#one.address, 8));
+  }
+
+  timer(): number {
+    return this.#result(this.#c.timerfd_create(CLOCK_MONOTONIC, CLOEXEC | O_NONBLOCK));
+  }
+
+  setTimer(timer: number, ms: number): number {
+    // struct itimerspec: interval, then value; seconds and nanoseconds of 64 bits each.
+    const ns = Math.max(1, Math.ceil(ms * NS_PER_MS));
+    this.#words.fill(0, 0, 8);
+    this.#words[4] = Math.floor(ns / NS_PER_SECOND);
+    this.#words[6] = ns % NS_PER_SECOND;
+    return this.#result(this.#c.timerfd_settime(timer, 0, this.#area.address, 0));
   }
 
   socketStream(family: 'IPv4' | 'IPv6' | 'unix'): number {

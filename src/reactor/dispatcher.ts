@@ -33,6 +33,9 @@ const VALID_SHIFT = 9;
 const validOf = (word: number): number => word >>> VALID_SHIFT;
 const SEARCHING = 1;
 
+/** Between two ticks of the monitor while somebody runs and does not put them off (lookout.ts). */
+export const TICK_MS = 1;
+
 /** What epoll_data carries for the pool's own descriptors: indexes that no slot has. */
 export const OwnEvent = { WAKE: -2, STOP: -3 } as const;
 
@@ -46,9 +49,12 @@ export type DispatcherMemory = Pick<
   wakeCostMs: number;
 };
 
+/** What it needs of the kernel. */
+export type DispatcherKernel = Pick<Native, 'signal' | 'setTimer'>;
+
 export class Dispatcher<
   Memory extends DispatcherMemory = DispatcherMemory,
-  Kernel extends Pick<Native, 'signal'> = Pick<Native, 'signal'>,
+  Kernel extends DispatcherKernel = DispatcherKernel,
 > {
   readonly memory: Memory;
   readonly native: Kernel;
@@ -119,11 +125,11 @@ export class Dispatcher<
     return this.memory.ring.length;
   }
 
-  /** Whether mail waits for a worker that is there. */
-  get hasMail(): boolean {
+  /** Whether mail waits for a worker that is there; not for those of a bitmap. */
+  mailWaits(except: number): boolean {
     const { boxes } = this.mail;
     for (let worker = 0; worker < this.memory.config(Config.MAX_THREADS); worker++)
-      if (boxes.isOpen(worker) && !boxes.isEmpty(worker)) return true;
+      if ((except & (1 << worker)) === 0 && boxes.isOpen(worker) && !boxes.isEmpty(worker)) return true;
     return false;
   }
 
@@ -270,14 +276,27 @@ export class Dispatcher<
     return this.memory.config(Config.MONITORED) !== 0;
   }
 
-  /** Starts the monitor if it sleeps. Any thread: after a push from outside, and on leaving a blocking wait with work. */
+  /** Starts the monitor if it sleeps: its first tick is TICK_MS away. Any thread: after a push from outside, and on leaving a blocking wait with work. */
   startMonitor(): void {
     if (!this.monitored) return;
     const { port } = this.memory;
     if (port.load(Word.MONITOR) !== MonitorState.ASLEEP) return;
     if (port.compareExchange(Word.MONITOR, MonitorState.ASLEEP, MonitorState.AWAKE) === MonitorState.ASLEEP) {
-      port.notify(Word.MONITOR, 1);
+      this.setAlarm(TICK_MS);
     }
+  }
+
+  /** Has the monitor tick in `ms`, and not before. Any thread: who sets it later knows that nothing waits for the monitor now. */
+  setAlarm(ms: number): void {
+    this.native.setTimer(this.memory.config(Word.MONITOR_TIMER), ms);
+  }
+
+  /** Notes which hints have come so far, and when that was, for who looks whether one of them still waits. */
+  noteSight(microseconds: number): void {
+    const { port, ring } = this.memory;
+    port.store(Word.SEEN_TAIL, ring.tailPosition);
+    // After it: who sees this moment sees those hints, or later ones.
+    port.store(Word.SEEN_AT, microseconds);
   }
 
   /** Asks `worker` (0-based) to look at its pending handlers. Any thread. */

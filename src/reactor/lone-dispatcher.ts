@@ -11,8 +11,7 @@
  * F3  They are no more than hints: if the worker dies, the supervisor pushes every queued slot again, as it does after any
  *     death of one that has run, and replaces the poll hint.
  */
-import type { Native } from '../native/index.ts';
-import { Dispatcher, type DispatcherMemory } from './dispatcher.ts';
+import { Dispatcher, type DispatcherKernel, type DispatcherMemory } from './dispatcher.ts';
 import { OwnHints } from './own-hints.ts';
 
 /**
@@ -29,7 +28,7 @@ const AT_FIRST: LoneStanding = { keeps: false, hints: [], due: 0, hadTurn: false
 
 export class LoneDispatcher<
   Memory extends DispatcherMemory,
-  Kernel extends Pick<Native, 'signal'>,
+  Kernel extends DispatcherKernel,
 > extends Dispatcher<Memory, Kernel> {
   readonly #own = new OwnHints();
   #due: number;

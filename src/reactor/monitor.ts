@@ -1,41 +1,55 @@
 /**
- * The monitor: a thread that runs no handlers and ticks about once a millisecond while anybody is awake. It makes good
- * on every wake-up that was put off: if a hint has waited for a whole tick, it wakes one worker, or the poller if none is
+ * The monitor: a thread that runs no handlers and looks whether work waits too long. It makes good on every wake-up that was
+ * put off: if a hint has waited since the last look, or nobody has come to look, it wakes one worker, or the poller if none is
  * parked. If the limit is reached, workers that sleep in their handlers give up their places first (sleepers.ts). It also
  * keeps the time: the coarse clock, and what is due (timekeeper.ts). A pool of one thread has no monitor before its first
  * timeout.
  *
- * It sleeps by announce, look again, sleep, after QUIET_MS without anything to see; startMonitor() ends that, or the
- * earliest timeout.
+ * It ticks once a millisecond while somebody is awake, unless a worker that finds all well puts the next tick off
+ * (lookout.ts): a tick is the alarm going off, a timer of the kernel that any thread may set. With nothing to see it
+ * sleeps, by announce, look again, sleep; startMonitor() ends that by setting the alarm, or the earliest timeout.
  */
 import { Config, Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import { blindWatch, type Watch } from './sleepers.ts';
-import { type Dispatcher, type DispatcherMemory, MonitorState } from './dispatcher.ts';
+import { type Dispatcher, type DispatcherMemory, MonitorState, TICK_MS } from './dispatcher.ts';
+import { PUT_OFF_MS, SharedMicroseconds } from './lookout.ts';
 
-const TICK_MS = 1;
-/** Quiet time before it sleeps: well below 100 ms, after which an idle pool makes no system call. */
-const QUIET_MS = 25;
+/** A look that is so recent says nothing about who waits. */
+const RECENT_MS = 0.9 * TICK_MS;
+/** From here on nobody has looked for long: nobody was there to look. */
+const LONG_AGO_MS = 10;
 /** Ticks after which work that nobody attends to is a lost wake-up, and not a thread that waits for a CPU. */
 const LOST_TICKS = 100;
 const FOREVER = Number.POSITIVE_INFINITY;
 
-/** What the monitor saw at a tick: positions of the ring, and whether hints wait outside of it. */
+/** What waits: positions of the ring, and whether hints wait outside of it. */
 export type Sight = { readonly head: number; readonly tail: number; readonly overflowed: boolean };
 
-/** Whether a hint that was there at the tick before is still there. Positions wrap. Pure. */
-export function waitedThroughTick(before: Sight, now: Sight): boolean {
-  return ((before.tail - now.head) | 0) > 0 || (before.overflowed && now.overflowed);
+/** Whether a hint that was there when the ring ended at `tail` is there now. Positions wrap. Pure. */
+export function stillWaits(tail: number, overflowed: boolean, now: Sight): boolean {
+  return ((tail - now.head) | 0) > 0 || (overflowed && now.overflowed);
+}
+
+/**
+ * Whether workers run, hints wait, and nobody has looked for as long as the alarm is put off: whoever could is in a long
+ * turn. Then it does not matter how long they have waited. Pure.
+ */
+export function isForsaken(sinceMs: number, runnable: number, now: Sight): boolean {
+  const nobodyLooks = sinceMs >= 0.9 * PUT_OFF_MS && sinceMs < LONG_AGO_MS;
+  return nobodyLooks && runnable !== 0 && (now.overflowed || ((now.tail - now.head) | 0) > 0);
 }
 
 /** The time as the monitor keeps it. */
 export type MonitorTime = {
   /** Does what is due. True if that has made work for the pool. At each tick, and when a rest is over. */
   run(): boolean;
+  /** How long it may be left alone while somebody is awake, in milliseconds. */
+  readonly patienceMs: number;
   /** The monitor is about to rest: how long it may, in milliseconds. 0: something has come to be looked at. */
   rest(): number;
 };
-const TIMELESS: MonitorTime = { run: () => false, rest: () => FOREVER };
+const TIMELESS: MonitorTime = { run: () => false, patienceMs: FOREVER, rest: () => FOREVER };
 
 export class Monitor {
   readonly #dispatcher: Dispatcher;
@@ -44,13 +58,18 @@ export class Monitor {
   readonly #onShort: () => void;
   readonly #watch: Watch;
   readonly #time: MonitorTime;
+  readonly #wait: (ms: number) => void;
+  readonly #clock = new SharedMicroseconds();
+  #overflowed = false;
   #unattended = 0;
   readonly #workers: number;
   /** Where each worker's mailbox was at the last tick, undefined if it was empty. */
   readonly #mail: (number | undefined)[] = [];
 
+  /** `wait` blocks until the alarm goes off, the pool is stopped or so many milliseconds are over. */
   constructor(
     dispatcher: Dispatcher,
+    wait: (ms: number) => void,
     onShort: () => void,
     watch: Watch = blindWatch,
     time: MonitorTime = TIMELESS,
@@ -58,6 +77,7 @@ export class Monitor {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#workers = dispatcher.memory.config(Config.MAX_THREADS);
+    this.#wait = wait;
     this.#onShort = onShort;
     this.#watch = watch;
     this.#time = time;
@@ -69,26 +89,33 @@ export class Monitor {
     port.store(Word.MONITOR, MonitorState.AWAKE);
     // The monitor before this one may have died between taking a bit away and asking for a look.
     this.#dispatcher.limit.askForReview();
-    let before = this.#look();
-    let busyAt = performance.now();
     while (!this.#isStopping) {
-      port.wait(Word.MONITOR, MonitorState.AWAKE, TICK_MS);
-      port.add(Word.TICK, 1);
       this.#time.run();
-      const now = this.#look();
-      this.#watch.tick(this.#dispatcher.runnable.bits);
-      if (waitedThroughTick(before, now)) this.wakeOne();
-      else this.#unattended = 0;
-      this.mindMail();
-      before = now;
-      // By the clock: on a busy machine ticks come late.
-      const time = performance.now();
-      if (!this.#isQuiet) busyAt = time;
-      else if (time - busyAt >= QUIET_MS) {
-        this.rest();
-        busyAt = performance.now();
-      }
+      this.#tick();
+      if (this.#isQuiet) this.rest();
+      else this.#wait(this.#time.patienceMs);
     }
+  }
+
+  #tick(): void {
+    const { port } = this.#memory;
+    const at = this.#clock.at(performance.now());
+    const sinceMs = ((at - port.load(Word.SEEN_AT)) | 0) / 1000;
+    if (sinceMs >= 0 && sinceMs < RECENT_MS) {
+      // Somebody has looked on the way here, and may have died before he set the alarm.
+      this.#dispatcher.setAlarm(PUT_OFF_MS - sinceMs);
+      return;
+    }
+    const { bits } = this.#dispatcher.runnable;
+    const now = this.#look();
+    this.#watch.tick(bits);
+    if (stillWaits(port.load(Word.SEEN_TAIL), this.#overflowed, now) || isForsaken(sinceMs, bits, now))
+      this.wakeOne();
+    else this.#unattended = 0;
+    this.mindMail();
+    this.#overflowed = now.overflowed;
+    this.#dispatcher.noteSight(at);
+    this.#dispatcher.setAlarm(TICK_MS);
   }
 
   #look(): Sight {
@@ -158,14 +185,16 @@ export class Monitor {
       // Look again: who came before the store has started nobody. wait() re-reads the word.
       if (!this.#isQuiet || this.#isStopping) break;
       const restMs = this.#time.rest();
-      if (restMs > 0 && port.wait(Word.MONITOR, MonitorState.ASLEEP, restMs) !== 'timed-out') break;
+      if (restMs > 0) this.#wait(restMs);
+      // Started; or else it is an alarm of before, or the time is over.
+      if (port.load(Word.MONITOR) === MonitorState.AWAKE) break;
     } while (!this.#time.run());
     port.store(Word.MONITOR, MonitorState.AWAKE);
   }
 
   get #isQuiet(): boolean {
-    const { runnable, hasMail } = this.#dispatcher;
-    return runnable.bits === 0 && !this.#dispatcher.hasWork() && !hasMail;
+    const dispatcher = this.#dispatcher;
+    return dispatcher.runnable.bits === 0 && !dispatcher.hasWork() && !dispatcher.mailWaits(0);
   }
 
   get #isStopping(): boolean {

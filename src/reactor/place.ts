@@ -99,6 +99,13 @@ export class PlaceKernel implements SlotKernel {
     return result;
   }
 
+  setTimer(timer: number, ms: number): number {
+    if (!this.#place.enter(PoolPhase.DESTROYING)) return Errno.EBADF;
+    const result = this.#native.setTimer(timer, ms);
+    this.#place.leave();
+    return result;
+  }
+
   epollControl(...call: Parameters<Native['epollControl']>): number {
     if (!this.#place.enter(PoolPhase.DESTROYING)) return Errno.EBADF;
     const result = this.#native.epollControl(...call);

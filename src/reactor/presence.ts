@@ -13,7 +13,8 @@ import { PoolPhase } from '../slots/memory.ts';
 import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
 import type { Limit } from './limit.ts';
-import { hasRule, WakePolicy } from './wake-policy.ts';
+import { Lookout } from './lookout.ts';
+import { hasRule, SAMPLE_EVERY, WakePolicy } from './wake-policy.ts';
 
 /** What a worker knows of its own presence. */
 export type Standing = {
@@ -35,6 +36,7 @@ export class Presence {
   readonly #retireAt: number;
   readonly #strandsAt: number;
   readonly #policy: WakePolicy;
+  readonly #lookout: Lookout;
   readonly #chains: boolean;
   #runnable: boolean;
   #searching: boolean;
@@ -59,6 +61,7 @@ export class Presence {
     this.#retireAt = this.#memory.layout.worker(worker) + WorkerWord.RETIRE;
     this.#strandsAt = this.#memory.layout.worker(worker) + WorkerWord.STRANDS;
     this.#policy = new WakePolicy(this.#memory);
+    this.#lookout = new Lookout(dispatcher);
     this.#chains = hasRule(this.#memory.config(Config.WAKE_POLICY), 'chain');
   }
 
@@ -201,9 +204,21 @@ export class Presence {
     if (this.#policy.wakes(waiting, mine)) this.#dispatcher.wakeForWork();
   }
 
-  /** A turn has taken so long. */
-  noteTurn(ms: number): void {
-    this.#policy.noteTurn(ms);
+  /** Whether a turn is to be timed; `number` counts them. */
+  timesTurn(number: number): boolean {
+    return this.#policy.timesAll || number % SAMPLE_EVERY === 0;
+  }
+
+  /** A turn that was timed is over; it began at this moment of performance.now(). */
+  noteTurn(began: number): void {
+    const now = performance.now();
+    this.#policy.noteTurn(now - began);
+    this.#lookout.look(now);
+  }
+
+  /** A wait in the kernel is over, and what it has brought is delivered. */
+  noteDelivery(): void {
+    this.#lookout.look(performance.now());
   }
 
   /** Announces a park. True if there is a reason not to rest after all; endPark() follows in any case. */

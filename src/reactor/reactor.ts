@@ -22,7 +22,6 @@ import { Poller } from './poller.ts';
 import { Presence } from './presence.ts';
 import type { Source } from './source.ts';
 import type { Strands } from './strands.ts';
-import { SAMPLE_EVERY } from './wake-policy.ts';
 
 /** How often, in handlers, a busy worker asks whether its event loop is due. */
 const PACE = 32;
@@ -160,10 +159,10 @@ export class Reactor {
     const kind = kindOf(config);
     const source = this.#sources[kind];
     this.#linger.noteTurn(kind);
-    if (this.#paced % SAMPLE_EVERY === 0) {
+    if (this.presence.timesTurn(this.#paced)) {
       const began = performance.now();
       source?.turn(index, claimed);
-      this.presence.noteTurn(performance.now() - began);
+      this.presence.noteTurn(began);
     } else {
       source?.turn(index, claimed);
     }
@@ -212,6 +211,7 @@ export class Reactor {
     this.#setPhase(WorkerPhase.RUNNING);
     this.presence.becomeRunnable();
     this.#delivered(this.#poller.deliverBatch(count));
+    this.presence.noteDelivery();
     return result;
   }
 

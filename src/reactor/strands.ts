@@ -10,7 +10,7 @@ import { Cause, homeOf, NO_HOME, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { NO_LIMITS } from '../slots/timeouts.ts';
 import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
-import type { Dispatcher } from './dispatcher.ts';
+import type { Dispatcher, DispatcherKernel } from './dispatcher.ts';
 import { epollFromReady } from './poller.ts';
 import { enqueue, enqueueHint } from './queueing.ts';
 
@@ -20,7 +20,7 @@ const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
 const UNMASKABLE = Ready.ERR | Ready.HUP;
 
 /** What of the kernel is needed here. */
-export type SlotKernel = Pick<Native, 'signal' | 'epollControl' | 'close'>;
+export type SlotKernel = DispatcherKernel & Pick<Native, 'epollControl' | 'close'>;
 
 export class Strands {
   readonly #dispatcher: Dispatcher<PoolMemory, SlotKernel>;

@@ -18,6 +18,11 @@ import type { MonitorTime } from './monitor.ts';
 import { enqueue } from './queueing.ts';
 import { Stretches, USUAL_MS } from './stretches.ts';
 
+/** The coarse clock's step while ticks are put off: well below USUAL_MS. */
+const STEP_MS = 5;
+/** Without anything to keep the time for: stamps must not be compared over too long. */
+const LONGEST_MS = 1000;
+
 export class Timekeeper implements MonitorTime {
   readonly #dispatcher: PoolDispatcher;
   readonly #memory: PoolMemory;
@@ -57,6 +62,12 @@ export class Timekeeper implements MonitorTime {
     }
     if (this.#pushed > 1) this.#dispatcher.wakeForWork();
     return this.#pushed > 0;
+  }
+
+  get patienceMs(): number {
+    return this.#heap.size === 0
+      ? LONGEST_MS
+      : Math.min(STEP_MS, Math.max(0, this.#heap.earliest - this.#now));
   }
 
   rest(): number {

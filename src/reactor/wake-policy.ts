@@ -5,7 +5,7 @@
  *
  * What is known: hints that wait, what a turn takes (each worker samples its own, W1), what a wake-up costs (W2).
  *
- * W1  A turn in SAMPLE_EVERY is timed. The mean is of turns, not of handlers: those that wait are like those that were.
+ * W1  A turn in SAMPLE_EVERY is timed, each where they are slow. The mean is of turns, not of handlers: those that wait are like those that were.
  *     A turn that is suddenly slow is not waited for: a hint that waits behind it through a tick has the monitor wake another.
  * W2  Measured by every wake-up, in the thread that makes it, and shared: it follows the machine, and needs no trial run.
  * W3  A wake-up pays if it costs at most 1/16 of what the woken worker then runs: half of what waits. (Echo, 64
@@ -16,6 +16,8 @@ import { Config } from '../slots/layout.ts';
 
 /** One turn in so many is timed: a power of two. */
 export const SAMPLE_EVERY = 16;
+/** From this mean on all are: that costs them nothing, and those that are long are many. */
+const SLOW_TURN_MS = 0.03;
 /** What is assumed before the first wake-up. */
 const FIRST_COST_MS = 0.02;
 /** Longer ones were preempted: they say nothing about the cost. */
@@ -74,6 +76,11 @@ export class WakePolicy {
     const policy = memory.config(Config.WAKE_POLICY);
     this.#putsOff = hasRule(policy, 'putOff');
     this.#wakeAtHints = (policy >>> FIXED_SHIFT) - 1;
+  }
+
+  /** Whether all turns are to be timed. */
+  get timesAll(): boolean {
+    return this.#turnMs >= SLOW_TURN_MS;
   }
 
   /** A turn has taken so long. */

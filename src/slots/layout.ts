@@ -56,7 +56,7 @@
 import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 7;
+export const LAYOUT_VERSION = 8;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -106,9 +106,13 @@ export const Word = {
   RUNNABLE: 96,
   /** { which poll hint is valid : 3, waits in the kernel : 1, holder as slot owner : 8 }; holder 0 while it is in the ring. */
   POLLER: 112,
-  /** Whether the monitor sleeps; its tick beside it. */
+  /** Whether the monitor sleeps; beside it its descriptors, never changed, and what was seen last: when, in microseconds, and
+   *  the ring's tail. */
   MONITOR: 128,
-  TICK: 129,
+  MONITOR_TIMER: 129,
+  MONITOR_SET: 130,
+  SEEN_AT: 131,
+  SEEN_TAIL: 132,
   /** Hints that the ring had no room for: how many there ever were, how many of them are gone for certain, a cursor. */
   OVERFLOWED: 144,
   OVERFLOW_SWEPT: 145,

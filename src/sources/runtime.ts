@@ -1,7 +1,7 @@
 /** A worker from its first instruction to its last: attaches to the pool, loads the handlers, runs the reactor. */
 import { threadId } from 'node:worker_threads';
-import { makeError } from '../errors.ts';
-import { openNative } from '../native/index.ts';
+import { makeError, SystemError } from '../errors.ts';
+import { Errno, openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoneDispatcher } from '../reactor/lone-dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
@@ -19,7 +19,7 @@ import { Sleepers } from '../reactor/sleepers.ts';
 import { Strands } from '../reactor/strands.ts';
 import { Timekeeper } from '../reactor/timekeeper.ts';
 import { packThrown } from '../reactor/thrown.ts';
-import { Config, countersOf, Owner, RetireState, WorkerPhase, WorkerWord } from '../slots/layout.ts';
+import { Config, countersOf, Owner, RetireState, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
 import { ConnectionSource } from './connection-source.ts';
 import { Connecting } from './connecting.ts';
@@ -48,6 +48,10 @@ const OTHER_STATE = 'it declares another state than the workers that were starte
 
 /** Shortest time between two requests of the monitor for a thread more. */
 const TELL_AGAIN_MS = 10;
+/** The longest that epoll_wait can wait for, but for ever. */
+const MAX_WAIT_MS = 2 ** 31 - 1;
+/** Of a struct epoll_event, on any architecture. */
+const MOST_EVENT_BYTES = 16;
 
 let current: CurrentWorker | undefined;
 
@@ -192,9 +196,21 @@ export function runMonitor(task: MonitorTask): void {
     toldAt = now;
     task.port.postMessage({ type: 'short' } satisfies FromWorker);
   };
-  const dispatcher = new Dispatcher(memory, openNative());
+  const native = openNative();
+  const dispatcher = new Dispatcher(memory, native);
+  const set = memory.config(Word.MONITOR_SET);
+  const { address } = native.memory(2 * MOST_EVENT_BYTES);
+  const wait = (ms: number): void => {
+    const result = native.epollWait(
+      set,
+      address,
+      2,
+      ms === Infinity ? -1 : Math.min(Math.ceil(ms), MAX_WAIT_MS),
+    );
+    if (result < 0 && result !== Errno.EINTR) throw new SystemError('epoll_wait', result);
+  };
   noteLoaded(task);
-  new Monitor(dispatcher, short, new Sleepers(memory), new Timekeeper(dispatcher)).run();
+  new Monitor(dispatcher, wait, short, new Sleepers(memory), new Timekeeper(dispatcher)).run();
   task.port.close();
 }
 

@@ -1,5 +1,5 @@
 /**
- * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, and three for each worker. Made and closed by
+ * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, two for the monitor and three for each worker. Made and closed by
  * the app's thread: a worker that needed one later might get none (EMFILE), and one that died would leave it open.
  */
 import { SystemError } from '../errors.ts';
@@ -24,6 +24,9 @@ export class Descriptors {
   readonly epoll: number;
   readonly wake: number;
   readonly stop: number;
+  /** The monitor's alarm, and the set in which it waits for that and for the stop. */
+  readonly timer: number;
+  readonly monitorSet: number;
   readonly workers: readonly WorkerDescriptors[];
   readonly #native: Native;
   readonly #open: number[] = [];
@@ -38,6 +41,10 @@ export class Descriptors {
       // Neither is ever read: each write to the edge-triggered one is a new event, the level-triggered one stays.
       this.#watch(this.epoll, this.wake, Epoll.IN | Epoll.EDGE, OwnEvent.WAKE);
       this.#watch(this.epoll, this.stop, Epoll.IN, OwnEvent.STOP);
+      this.timer = this.#keep('timerfd_create', native.timer());
+      this.monitorSet = this.#keep('epoll_create1', native.epollCreate());
+      this.#watch(this.monitorSet, this.timer, Epoll.IN | Epoll.EDGE, this.timer);
+      this.#watch(this.monitorSet, this.stop, Epoll.IN, OwnEvent.STOP);
       this.workers = Array.from({ length: workers }, () => this.#makeWorker());
     } catch (error) {
       this.close();

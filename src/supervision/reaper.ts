@@ -11,7 +11,7 @@
  * pool's own connections are closed without it, so none of them is lost.
  */
 import { EpollOp, type Native } from '../native/index.ts';
-import type { PoolDispatcher } from '../reactor/dispatcher.ts';
+import { type PoolDispatcher, TICK_MS } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
 import { enqueue, enqueueHint } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
@@ -85,7 +85,7 @@ function passOn(dispatcher: PoolDispatcher, alive: number): void {
   reviveMail(dispatcher, alive);
   dispatcher.startMonitor();
   // It may have died between marking the monitor as awake and telling it.
-  dispatcher.memory.port.notify(Word.MONITOR, 1);
+  dispatcher.setAlarm(TICK_MS);
 }
 
 /** The dead one may have died between sending a hint, or giving its place away, and waking the worker that it is for. */

@@ -4,7 +4,7 @@
  */
 import type { MessagePort, ResourceLimits } from 'node:worker_threads';
 import { makeError, makeErrorFrom } from '../errors.ts';
-import { type PoolDispatcher, MonitorState } from '../reactor/dispatcher.ts';
+import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import type { FromWorker, HandlerEntry, LoadingTask, MonitorTask, ReactorTask } from '../reactor/protocol.ts';
 import { textOf, unpackThrown } from '../reactor/thrown.ts';
 import { Config, RetireState, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
@@ -116,8 +116,6 @@ export class Supervisor {
     port.store(Word.PHASE, PoolPhase.CLOSED);
     this.#dispatcher.signal(this.#descriptors.stop);
     this.#dispatcher.lot.wakeAll();
-    port.store(Word.MONITOR, MonitorState.AWAKE);
-    port.notify(Word.MONITOR, 1);
   }
 
   /** Blocks until no thread is loading any more, or the time is over. For the exit hook. */

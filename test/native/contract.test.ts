@@ -61,6 +61,54 @@ describe.each(kernels)('on %s', (_, boot) => {
     });
   });
 
+  describe('a timer', () => {
+    const waitMs = 500;
+    let set: number;
+    let timer: number;
+
+    beforeEach(() => {
+      set = m.set();
+      timer = m.own(m.native.timer());
+      m.add(set, timer, IN | EDGE);
+    });
+
+    test('expires once each time that it is set', () => {
+      expect(m.events(set, 1, 1)).toEqual([]);
+      for (let round = 0; round < 3; round++) {
+        expect(m.native.setTimer(timer, 1)).toBe(0);
+        expect(m.event(set)).toBe(IN);
+        expect(m.events(set, 1, 3)).toEqual([]);
+      }
+    });
+
+    test('takes fractions, and more than a second', () => {
+      m.native.setTimer(timer, 0.001);
+      expect(m.event(set)).toBe(IN);
+      m.native.setTimer(timer, 4_100_000.5);
+      expect(m.events(set, 1, 2)).toEqual([]);
+    });
+
+    test('forgets what it was set to, and that it has expired', () => {
+      m.native.setTimer(timer, 1);
+      m.native.setTimer(timer, 60_000);
+      expect(m.events(set, 1, 5)).toEqual([]);
+      const other = m.set();
+      m.add(other, timer, IN | EDGE);
+      m.native.setTimer(timer, 1);
+      expect(m.events(other, 1, waitMs)).toHaveLength(1);
+      // It has expired in the first set too, which nobody has asked.
+      m.native.setTimer(timer, 60_000);
+      expect(m.events(set, 1, 5)).toEqual([]);
+      m.native.setTimer(timer, 1);
+      expect(m.events(set, 1, waitMs)).toHaveLength(1);
+    });
+
+    test('is what can be set, and nothing else', () => {
+      expect(m.native.setTimer(m.eventfd(), 1)).toBe(Errno.EINVAL);
+      expect(m.native.setTimer(-1, 1)).toBe(Errno.EBADF);
+    });
+  });
+
   describe('descriptors', () => {
     test('a closed number is EBADF everywhere', () => {
       const [set, fd] = [m.set(), m.eventfd()];

@@ -48,7 +48,7 @@ class World {
       countHighest: () => undefined,
       wakeCostMs: 0,
     };
-    this.dispatcher = new Dispatcher(memory, { signal: () => 0 });
+    this.dispatcher = new Dispatcher(memory, { signal: () => 0, setTimer: () => 0 });
   }
 
   setUp(queued: readonly number[]): void {

@@ -1,34 +1,169 @@
-/** The monitor's one decision: whether a hint has waited through a whole tick. Scenario 62 for the positions. */
+/**
+ * The monitor's decisions: whether a hint waits too long, and whether nobody looks any more; and its loop over the fake
+ * kernel, whose time passes only while it waits. Scenario 62 for the positions.
+ */
 import { describe, expect, test } from 'vitest';
-import { type Sight, waitedThroughTick } from '../../src/reactor/monitor.ts';
+import { MonitorState } from '../../src/reactor/dispatcher.ts';
+import { PUT_OFF_MS, SharedMicroseconds } from '../../src/reactor/lookout.ts';
+import { isForsaken, Monitor, type MonitorTime, type Sight, stillWaits } from '../../src/reactor/monitor.ts';
+import { blindWatch } from '../../src/reactor/sleepers.ts';
+import { Word } from '../../src/slots/layout.ts';
+import { PoolPhase } from '../../src/slots/memory.ts';
+import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
 
 const sight = (head: number, tail: number, overflowed = false): Sight => ({ head, tail, overflowed });
 
 const LAST = 0x7fffffff;
 const FIRST = -0x80000000;
 
-describe('a hint has waited through the tick', () => {
+describe('a hint has waited since the ring ended at a position', () => {
   test.each([
-    ['none was taken', sight(3, 5), sight(3, 5)],
-    ['some were taken, but not all that were there', sight(3, 7), sight(6, 9)],
-    ['the last that was there is left', sight(3, 7), sight(6, 6)],
-    ['positions wrapped', sight(LAST - 1, FIRST + 2), sight(FIRST + 1, FIRST + 5)],
-    ['it waits outside of the ring', sight(3, 3, true), sight(3, 3, true)],
-  ])('%s', (_, before, now) => {
-    expect(waitedThroughTick(before, now)).toBe(true);
+    ['none was taken', 5, false, sight(3, 5)],
+    ['some were taken, but not all that were there', 7, false, sight(6, 9)],
+    ['the last that was there is left', 7, false, sight(6, 6)],
+    ['positions wrapped', FIRST + 2, false, sight(FIRST + 1, FIRST + 5)],
+    ['it waits outside of the ring', 3, true, sight(3, 3, true)],
+  ])('%s', (_, tail, overflowed, now) => {
+    expect(stillWaits(tail, overflowed, now)).toBe(true);
   });
 });
 
 describe('nobody needs to be woken', () => {
   test.each([
-    ['there was none', sight(5, 5), sight(5, 5)],
-    ['all that were there are taken, and later ones wait', sight(3, 5), sight(5, 90)],
-    ['it has only just come', sight(5, 5), sight(5, 6)],
-    ['the queue is long but moves', sight(0, 100), sight(100, 300)],
-    ['positions wrapped', sight(LAST, FIRST + 3), sight(FIRST + 3, FIRST + 9)],
-    ['what waited outside has found room', sight(3, 3, true), sight(5, 5)],
-    ['it waits outside only now', sight(3, 3), sight(3, 3, true)],
-  ])('%s', (_, before, now) => {
-    expect(waitedThroughTick(before, now)).toBe(false);
+    ['there was none', 5, false, sight(5, 5)],
+    ['all that were there are taken, and later ones wait', 5, false, sight(5, 90)],
+    ['it has only just come', 5, false, sight(5, 6)],
+    ['the queue is long but moves', 100, false, sight(100, 300)],
+    ['positions wrapped', FIRST + 3, false, sight(FIRST + 3, FIRST + 9)],
+    ['positions wrap now', LAST, false, sight(LAST, FIRST)],
+    ['what waited outside has found room', 3, true, sight(5, 5)],
+    ['it waits outside only now', 3, false, sight(3, 3, true)],
+  ])('%s', (_, tail, overflowed, now) => {
+    expect(stillWaits(tail, overflowed, now)).toBe(false);
+  });
+});
+
+describe('who runs has not looked for too long', () => {
+  const [ring, outside, none] = [sight(5, 6), sight(5, 5, true), sight(5, 5)];
+
+  test('and hints wait', () => {
+    expect(isForsaken(PUT_OFF_MS, 1, ring)).toBe(true);
+    expect(isForsaken(PUT_OFF_MS, 0b10, outside)).toBe(true);
+    expect(isForsaken(PUT_OFF_MS, 1, sight(LAST, FIRST))).toBe(true);
+  });
+
+  test.each([
+    ['but nothing waits', PUT_OFF_MS, 1, none],
+    ['but nobody runs', PUT_OFF_MS, 0, ring],
+    ['but somebody has', PUT_OFF_MS / 2, 1, ring],
+    ['so long that nobody was there to look', 100, 1, ring],
+    ['by a clock that has gone round', -5, 1, ring],
+  ])('%s', (_, sinceMs, runnable, now) => {
+    expect(isForsaken(sinceMs, runnable, now)).toBe(false);
+  });
+});
+
+describe('the loop', () => {
+  /** Runs a monitor of which each wait is the next of these; at their end the pool stops. Returns the alarms that it set. */
+  function loop(
+    pool: FakePool,
+    waits: readonly ((ms: number) => void)[],
+    time?: MonitorTime,
+  ): { alarms: number[]; waited: number[] } {
+    const alarms: number[] = [];
+    const waited: number[] = [];
+    pool.native.onCall = (call, ...values) => {
+      if (call === 'setTimer') alarms.push(Number(values[1]));
+    };
+    const wait = (ms: number): void => {
+      const next = waits[waited.length];
+      waited.push(ms);
+      if (next === undefined) pool.memory.port.store(Word.PHASE, PoolPhase.CLOSED);
+      else next(ms);
+    };
+    new Monitor(pool.dispatcher, wait, () => {}, blindWatch, time).run();
+    return { alarms, waited };
+  }
+
+  /** As if the last look had been so long ago. */
+  const age = (pool: FakePool, ms: number): void =>
+    pool.memory.port.store(Word.SEEN_AT, new SharedMicroseconds().at(performance.now() - ms));
+
+  const park = (pool: FakePool): void => {
+    pool.dispatcher.lot.announce(1, 1);
+  };
+
+  test('ticks each millisecond while somebody runs, and wakes another for what waited through a tick', () => {
+    const pool = makeFakePool();
+    takeAll(pool);
+    pool.dispatcher.runnable.enter(0, 2);
+    park(pool);
+    pool.dispatcher.push(7);
+    const { alarms, waited } = loop(pool, [
+      () => {
+        expect(pool.dispatcher.lot.anyParked).toBe(true);
+        age(pool, 1.1);
+      },
+    ]);
+    expect(alarms.slice(0, 2)).toEqual([1, 1]);
+    expect(waited[0]).toBe(Number.POSITIVE_INFINITY);
+    expect(pool.dispatcher.lot.anyParked).toBe(false);
+  });
+
+  test('wakes at once if the alarm goes off because nobody looks', () => {
+    const pool = makeFakePool();
+    takeAll(pool);
+    pool.dispatcher.runnable.enter(0, 2);
+    park(pool);
+    pool.dispatcher.noteSight(0);
+    age(pool, PUT_OFF_MS);
+    // After the last look.
+    pool.dispatcher.push(7);
+    loop(pool, []);
+    expect(pool.dispatcher.lot.anyParked).toBe(false);
+  });
+
+  test('leaves it to a worker that has just looked, and keeps the alarm set', () => {
+    const pool = makeFakePool();
+    pool.dispatcher.runnable.enter(0, 2);
+    park(pool);
+    pool.dispatcher.push(7);
+    pool.dispatcher.noteSight(0);
+    age(pool, 0.2);
+    const { alarms } = loop(pool, []);
+    expect(alarms).toHaveLength(1);
+    expect(alarms[0]).toBeGreaterThan(0.5);
+    expect(alarms[0]).toBeLessThan(PUT_OFF_MS);
+    expect(pool.dispatcher.lot.anyParked).toBe(true);
+  });
+
+  test('sleeps at once when all is quiet, and an alarm of before does not wake it', () => {
+    const pool = makeFakePool();
+    takeAll(pool);
+    const { port } = pool.memory;
+    const { waited } = loop(pool, [
+      () => expect(port.load(Word.MONITOR)).toBe(MonitorState.ASLEEP),
+      () => expect(port.load(Word.MONITOR)).toBe(MonitorState.ASLEEP),
+      () => {
+        pool.dispatcher.runnable.enter(0, 2);
+        pool.dispatcher.startMonitor();
+      },
+      () => {
+        expect(port.load(Word.MONITOR)).toBe(MonitorState.AWAKE);
+        pool.dispatcher.runnable.leave(0);
+      },
+    ]);
+    expect(waited).toHaveLength(5);
+  });
+
+  test('keeps the time while ticks are put off', () => {
+    const pool = makeFakePool();
+    pool.dispatcher.runnable.enter(0, 2);
+    const runs: number[] = [];
+    const time: MonitorTime = { patienceMs: 5, run: () => runs.push(1) < 0, rest: () => 0 };
+    const look = (): void => age(pool, 0);
+    const { waited } = loop(pool, [look, look, look], time);
+    expect(waited).toEqual([5, 5, 5, 5]);
+    expect(runs).toHaveLength(4);
   });
 });

@@ -67,8 +67,10 @@ const signals =
       self.check(port.load(CLOSED) === 0, 'a closed descriptor is used');
       return 8;
     };
-    const kernel = new PlaceKernel({ signal: check, epollControl: check, close: check }, make(port));
+    const native = { signal: check, setTimer: check, epollControl: check, close: check };
+    const kernel = new PlaceKernel(native, make(port));
     kernel.signal(5);
+    kernel.setTimer(7, 1);
     kernel.epollControl(5, 1, 6, 0, 6, 0);
     return self.round < 1 ? again(self.round + 1) : undefined;
   };

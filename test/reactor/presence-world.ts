@@ -4,7 +4,13 @@
  * the real code; the loop around them is the reactor's, less event loop and slots.
  */
 import { expect } from 'vitest';
-import { Dispatcher, type DispatcherMemory, MonitorState } from '../../src/reactor/dispatcher.ts';
+import {
+  Dispatcher,
+  type DispatcherKernel,
+  type DispatcherMemory,
+  MonitorState,
+  TICK_MS,
+} from '../../src/reactor/dispatcher.ts';
 import type { LoneDispatcher, LoneStanding } from '../../src/reactor/lone-dispatcher.ts';
 import { Monitor } from '../../src/reactor/monitor.ts';
 import { Presence, type Standing } from '../../src/reactor/presence.ts';
@@ -36,11 +42,11 @@ const CHANGED = layout.length + 4;
 const ACCUSED = layout.length + 5;
 export const EVENT_FDS = layout.length + 6;
 const REQUEUED = EVENT_FDS + 4;
+/** Whether the monitor's alarm is set. */
+export const ALARM = REQUEUED + 1;
 /** The kernel's word: events that are ready, and whether the wake-up descriptor was written. */
 export const WAKE = 256;
 const WAKE_FD = 1000;
-
-export type Signals = { signal(fd: number): number };
 
 export type PoolCase = {
   readonly workers: number;
@@ -72,7 +78,7 @@ export type PoolCase = {
   /** Limits that the app sets, one after the other. */
   readonly limits?: readonly number[];
   /** The only worker keeps what it pushes to itself. Whether it does that right, or has a bug. */
-  readonly lone?: typeof LoneDispatcher<DispatcherMemory, Signals>;
+  readonly lone?: typeof LoneDispatcher<DispatcherMemory, DispatcherKernel>;
   /** Seeded bugs. */
   readonly make?: (port: VirtualPort, me: number, pool: PoolCase) => Dispatcher;
   readonly presence?: (dispatcher: Dispatcher, worker: number, standing: Standing) => Presence;
@@ -103,8 +109,12 @@ export function memoryOf(port: VirtualPort, me: number, pool: PoolCase): Dispatc
   };
 }
 
-export function nativeOf(port: VirtualPort): Signals {
+export function nativeOf(port: VirtualPort): DispatcherKernel {
   return {
+    setTimer: () => {
+      port.update(ALARM, () => 1);
+      return 0;
+    },
     signal: (fd) => {
       if (fd === WAKE_FD) port.update(KERNEL, (word) => word | WAKE);
       else port.update(fd, () => 1);
@@ -303,6 +313,13 @@ function poll(
   if (seen > 0) presence.share(0);
 }
 
+/** Waits for the alarm, until it is set and until it goes off, which the bound on ticks may keep it from. */
+export function waitForAlarm(port: VirtualPort): void {
+  if (port.load(ALARM) === 0) port.wait(ALARM, 0, FOREVER);
+  port.wait(ALARM, 1, 1);
+  port.update(ALARM, () => 0);
+}
+
 /** Each tick that the bound allows is one that finds that a hint has waited, or that nothing has happened. */
 function monitorBody(pool: PoolCase): Body {
   return (port) => {
@@ -312,8 +329,12 @@ function monitorBody(pool: PoolCase): Body {
       accused = pool.accuses === 'always' || (pool.accuses === 'once' && port.exchange(ACCUSED, 1) === 0);
       return accused ? bits : 0;
     };
-    const monitor = new Monitor(dispatcher, () => undefined, { tick: () => undefined, sleepers });
-    if (port.load(Word.MONITOR) === MonitorState.AWAKE) port.wait(Word.MONITOR, MonitorState.AWAKE, 1);
+    const wait = (): void => waitForAlarm(port);
+    const monitor = new Monitor(dispatcher, wait, () => undefined, { tick: () => undefined, sleepers });
+    if (port.load(Word.MONITOR) === MonitorState.AWAKE) {
+      dispatcher.setAlarm(TICK_MS);
+      wait();
+    }
     if (dispatcher.hasWork()) monitor.wakeOne();
     else monitor.rest();
     if (accused) port.store(CHANGED, 1);
@@ -334,6 +355,7 @@ function reaperBody(pool: PoolCase): Body {
     dispatcher.stopSearching();
     dispatcher.wakeForWork();
     dispatcher.startMonitor();
+    dispatcher.setAlarm(TICK_MS);
     return undefined;
   };
 }
@@ -341,12 +363,12 @@ function reaperBody(pool: PoolCase): Body {
 function checkEnd(view: View, pool: PoolCase): void {
   const dispatcher = realDispatcher(view.port, Owner.MAIN, pool);
   const waits = dispatcher.hasWork();
-  const ticks = view.word(Word.MONITOR) === MonitorState.AWAKE;
+  const ticks = view.word(ALARM) !== 0;
   const ready = view.word(KERNEL) % WAKE;
   if (pool.monitored !== true) {
     expect(waits, 'hints wait and everybody sleeps').toBe(false);
   } else if (waits) {
-    // The bound on ticks ended the schedule: in truth the next tick wakes somebody, if the monitor is awake.
+    // The bound on ticks ended the schedule: in truth the next tick wakes somebody, if the alarm is set.
     expect(ticks, 'hints wait, everybody sleeps, and so does the monitor').toBe(true);
     const unattended =
       dispatcher.runnable.bits === 0 && dispatcher.pollerWaits && view.word(Word.SEARCHER) === 0;
@@ -367,7 +389,12 @@ function nextTickWakes({ port }: View, pool: PoolCase): boolean {
   const sleep = (): string => `${dispatcher.lot.parkedBits} ${dispatcher.pollerWaits}`;
   const before = sleep();
   const sleepers = (bits: number): number => bits;
-  new Monitor(dispatcher, () => undefined, { tick: () => undefined, sleepers }).wakeOne();
+  new Monitor(
+    dispatcher,
+    () => {},
+    () => {},
+    { tick: () => undefined, sleepers },
+  ).wakeOne();
   return sleep() !== before;
 }
 

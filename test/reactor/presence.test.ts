@@ -3,11 +3,11 @@
  * whoever vanishes. Scenarios 4, 12, 13, 66, 68, 108, 110.
  */
 import { describe, expect, test } from 'vitest';
-import { Dispatcher, type DispatcherMemory } from '../../src/reactor/dispatcher.ts';
+import { Dispatcher, type DispatcherKernel, type DispatcherMemory } from '../../src/reactor/dispatcher.ts';
 import { LoneDispatcher } from '../../src/reactor/lone-dispatcher.ts';
 import { Presence } from '../../src/reactor/presence.ts';
 import { expectFails, expectHolds } from '../explorer/explore.ts';
-import { memoryOf, nativeOf, type PoolCase, poolProgram, type Signals } from './presence-world.ts';
+import { memoryOf, nativeOf, type PoolCase, poolProgram } from './presence-world.ts';
 
 /** `npm run stress` goes one preemption further where that takes long. */
 const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 1 : 2;
@@ -96,7 +96,7 @@ describe('the exploration finds', () => {
   const fails = (pool: PoolCase, message: RegExp): void => void expectFails(poolProgram(pool), message);
 
   test('a single worker that rests over what it keeps to itself', () => {
-    class Forgetful extends LoneDispatcher<DispatcherMemory, Signals> {
+    class Forgetful extends LoneDispatcher<DispatcherMemory, DispatcherKernel> {
       override hasWork(): boolean {
         return !this.memory.ring.isEmpty();
       }
@@ -177,6 +177,24 @@ describe('the exploration finds', () => {
         make: (port, me, pool) => new Doubling(memoryOf(port, me, pool), nativeOf(port)),
       },
       /never comes to an end|steps/i,
+    );
+  });
+
+  test('a monitor whose alarm nobody sets', () => {
+    class Quiet extends Dispatcher {
+      override setAlarm(): void {}
+    }
+    fails(
+      {
+        workers: 2,
+        events: 2,
+        wakeAtHints: 100,
+        monitored: true,
+        dependent: true,
+        preemptions: 1,
+        make: (port, me, pool) => new Quiet(memoryOf(port, me, pool), nativeOf(port)),
+      },
+      /so does the monitor/,
     );
   });
 

@@ -258,6 +258,7 @@ describe('a rest', () => {
     const rests = [5, 0, 7];
     const runs: string[] = [];
     const time: MonitorTime = {
+      patienceMs: NEVER,
       rest: () => {
         expect(port.load(Word.MONITOR)).toBe(MonitorState.ASLEEP);
         runs.push('rest');
@@ -269,7 +270,13 @@ describe('a rest', () => {
       },
     };
     takeAll(pool);
-    new Monitor(pool.dispatcher, () => {}, blindWatch, time).rest();
+    new Monitor(
+      pool.dispatcher,
+      () => {},
+      () => {},
+      blindWatch,
+      time,
+    ).rest();
     expect(runs).toEqual(['rest', 'run', 'rest', 'run', 'rest', 'run']);
     expect(port.load(Word.MONITOR)).toBe(MonitorState.AWAKE);
   });

@@ -27,7 +27,7 @@ const regions = (of: L.Layout): readonly (readonly [name: string, from: number, 
 
 describe('the layout', () => {
   test('has its version, lines of 64 bytes, and slot words where they are drawn', () => {
-    expect(L.LAYOUT_VERSION).toBe(7);
+    expect(L.LAYOUT_VERSION).toBe(8);
     expect(L.LINE * Int32Array.BYTES_PER_ELEMENT).toBe(LINE_BYTES);
     expect(L.SlotWord).toMatchObject({
       WORD: 0,
@@ -108,7 +108,7 @@ describe('words that several threads change', () => {
     const together = [
       ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
-      ['MONITOR', 'TICK'],
+      ['MONITOR', 'MONITOR_TIMER', 'MONITOR_SET', 'SEEN_AT', 'SEEN_TAIL'],
       ['SEARCHER', 'WAKE_COST'],
       ['CLOCK', 'ORIGIN_LO', 'ORIGIN_HI'],
       ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],

@@ -1,0 +1,102 @@
+/** When a worker puts the monitor's tick off: whenever nothing waits for the monitor, and never otherwise. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { Lookout, LOOK_MS, PUT_OFF_MS, SharedMicroseconds } from '../../src/reactor/lookout.ts';
+import { Config, Word } from '../../src/slots/layout.ts';
+import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
+
+let pool: FakePool;
+let lookout: Lookout;
+let alarms: number[];
+let now: number;
+
+beforeEach(() => {
+  begin();
+});
+
+function begin(config: Readonly<Record<number, number>> = {}): void {
+  pool = makeFakePool({ config });
+  takeAll(pool);
+  alarms = [];
+  pool.native.onCall = (call, ...values) => {
+    if (call === 'setTimer') alarms.push(Number(values[1]));
+  };
+  lookout = new Lookout(pool.dispatcher);
+  now = performance.now();
+  pool.dispatcher.runnable.enter(0, 2);
+}
+
+/** Whether the worker puts the tick off, a while after it last did. */
+function putsOff(): boolean {
+  const before = alarms.length;
+  now += LOOK_MS;
+  lookout.look(now);
+  return alarms.length > before;
+}
+
+describe('a look', () => {
+  test('sets the alarm and says what was seen, when', () => {
+    pool.dispatcher.push(7);
+    expect(putsOff()).toBe(true);
+    expect(alarms).toEqual([PUT_OFF_MS]);
+    const { port, ring } = pool.memory;
+    expect(port.load(Word.SEEN_TAIL)).toBe(ring.tailPosition);
+    expect((port.load(Word.SEEN_AT) - new SharedMicroseconds().at(now)) | 0).toBeCloseTo(0, -2);
+  });
+
+  test('comes once a millisecond', () => {
+    lookout.look(now);
+    lookout.look(now + LOOK_MS / 2);
+    expect(alarms).toHaveLength(1);
+    lookout.look(now + LOOK_MS);
+    expect(alarms).toHaveLength(2);
+  });
+
+  test('is worth nothing without a monitor', () => {
+    begin({ [Config.MONITORED]: 0 });
+    expect(putsOff()).toBe(false);
+  });
+});
+
+describe('the tick is left to come', () => {
+  test('while a hint that waited at the last look still does, and no longer', () => {
+    pool.dispatcher.push(7);
+    pool.dispatcher.push(8);
+    expect(putsOff()).toBe(true);
+    pool.dispatcher.take();
+    pool.dispatcher.push(9);
+    expect(putsOff()).toBe(false);
+    expect(putsOff()).toBe(false);
+    pool.dispatcher.take();
+    expect(putsOff()).toBe(true);
+  });
+
+  test('while a slot is marked as having a new time', () => {
+    pool.memory.timeouts.mark(5);
+    expect(putsOff()).toBe(false);
+    pool.memory.timeouts.marks.take(() => undefined);
+    expect(putsOff()).toBe(true);
+  });
+
+  test('while hints wait outside of the ring', () => {
+    pool.dispatcher.overflow.add(7);
+    expect(putsOff()).toBe(false);
+  });
+
+  test('while mail waits for a worker that does not run', () => {
+    const { boxes } = pool.dispatcher.mail;
+    boxes.open(0);
+    boxes.open(1);
+    boxes.put(0, 7);
+    expect(putsOff()).toBe(true);
+    boxes.put(1, 8);
+    expect(putsOff()).toBe(false);
+  });
+});
+
+test('where all threads run, hints may wait', () => {
+  pool.dispatcher.push(7);
+  expect(putsOff()).toBe(true);
+  expect(putsOff()).toBe(false);
+  pool.dispatcher.runnable.enter(1, 2);
+  expect(putsOff()).toBe(true);
+});
