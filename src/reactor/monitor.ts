@@ -182,12 +182,10 @@ export class Monitor {
     const { port } = this.#memory;
     do {
       port.store(Word.MONITOR, MonitorState.ASLEEP);
-      // Look again: who came before the store has started nobody. wait() re-reads the word.
+      // Look again: who came before the store has set no alarm.
       if (!this.#isQuiet || this.#isStopping) break;
       const restMs = this.#time.rest();
       if (restMs > 0) this.#wait(restMs);
-      // Started; or else it is an alarm of before, or the time is over.
-      if (port.load(Word.MONITOR) === MonitorState.AWAKE) break;
     } while (!this.#time.run());
     port.store(Word.MONITOR, MonitorState.AWAKE);
   }
