@@ -177,8 +177,8 @@ describe.each(MODES)('in %s mode', (mode) => {
         expect(probe.count).toBe(before);
         registration.enable();
         await world.until(() => probe.bytes === sent, 'it is delivered when it is enabled');
-        await world.until(() => probe.get(Field.DONE) === probe.count, 'all are done');
         await world.settle();
+        await world.until(() => probe.get(Field.DONE) === probe.count, 'all are done');
         expect(probe.count - before - probe.get(Field.EMPTY)).toBe(1);
         probe.set(Field.EMPTY, 0);
       }
