@@ -146,7 +146,8 @@ export class Libc implements Native {
 
   setTimer(timer: number, ms: number): number {
     // struct itimerspec: interval, then value; seconds and nanoseconds of 64 bits each.
-    const ns = Math.max(1, Math.ceil(ms * NS_PER_MS));
+    // Nothing, and what is no number, would end it.
+    const ns = Math.max(1, Math.ceil(ms * NS_PER_MS) || 1);
     this.#words.fill(0, 0, 8);
     this.#words[4] = Math.floor(ns / NS_PER_SECOND);
     this.#words[6] = ns % NS_PER_SECOND;

@@ -7,7 +7,7 @@
  * K1  All is well if every hint that waited at the look before is taken, and nothing waits that only the monitor sees to: new
  *     timeouts, mail for a worker that does not run, hints outside of the ring. So nothing is put off twice.
  * K2  A worker in a long turn does not look: the alarm goes off PUT_OFF_MS after its last look at the latest. One that finds
- *     something amiss says nothing: the monitor ticks until somebody finds all well again.
+ *     something amiss looks no more until the monitor has, or another worker finds all well.
  * K3  Nobody looks while he holds the poll hint: it is among the hints that wait, or another worker polls.
  * K4  Where all threads that the pool may have run, nobody could be woken: then hints may wait.
  */
@@ -18,24 +18,17 @@ import type { Dispatcher } from './dispatcher.ts';
 export const LOOK_MS = 1;
 /** How long the alarm is put off: a hint waits at most so long behind a turn that is suddenly slow. */
 export const PUT_OFF_MS = 1.75;
-const US_PER_MS = 1000;
-const NS_PER_MS = 1e6;
+const NS_PER_US = 1000n;
 
-/** A clock that all threads share, in whole microseconds modulo 2^32, from performance.now() of this thread. */
-export class SharedMicroseconds {
-  readonly #offsetMs = Number(process.hrtime.bigint()) / NS_PER_MS - performance.now();
-
-  /** The time of a moment of performance.now(). */
-  at(now: number): number {
-    return Math.round((now + this.#offsetMs) * US_PER_MS) | 0;
-  }
-}
+/** The machine's monotonic clock, the same in all threads: whole microseconds modulo 2^32. About 100 ns. */
+export const microseconds = (): number => Number(BigInt.asIntN(32, process.hrtime.bigint() / NS_PER_US));
 
 export class Lookout {
   readonly #dispatcher: Dispatcher;
-  readonly #clock = new SharedMicroseconds();
   readonly #everybody: number;
   #nextAt = 0;
+  /** What was seen when it last found something amiss: it leaves that to the monitor, or to another worker. */
+  #amiss: number | undefined;
 
   constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher;
@@ -45,9 +38,16 @@ export class Lookout {
 
   /** A worker's look, between two turns, if it is time for one. `now` is performance.now(). */
   look(now: number): void {
-    if (now < this.#nextAt || !this.#dispatcher.monitored || !this.#isWell) return;
+    if (now < this.#nextAt || !this.#dispatcher.monitored) return;
+    const seenAt = this.#dispatcher.memory.port.load(Word.SEEN_AT);
+    if (seenAt === this.#amiss) return;
+    if (!this.#isWell) {
+      this.#amiss = seenAt;
+      return;
+    }
+    this.#amiss = undefined;
     this.#nextAt = now + LOOK_MS;
-    this.#dispatcher.noteSight(this.#clock.at(now));
+    this.#dispatcher.noteSight(microseconds());
     this.#dispatcher.setAlarm(PUT_OFF_MS);
   }
 

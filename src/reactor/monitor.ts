@@ -13,7 +13,7 @@ import { Config, Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import { blindWatch, type Watch } from './sleepers.ts';
 import { type Dispatcher, type DispatcherMemory, MonitorState, TICK_MS } from './dispatcher.ts';
-import { PUT_OFF_MS, SharedMicroseconds } from './lookout.ts';
+import { microseconds, PUT_OFF_MS } from './lookout.ts';
 
 /** A look that is so recent says nothing about who waits. */
 const RECENT_MS = 0.9 * TICK_MS;
@@ -32,12 +32,11 @@ export function stillWaits(tail: number, overflowed: boolean, now: Sight): boole
 }
 
 /**
- * Whether workers run, hints wait, and nobody has looked for as long as the alarm is put off: whoever could is in a long
- * turn. Then it does not matter how long they have waited. Pure.
+ * Whether workers run and none has looked for as long as the alarm is put off: whoever could is in a long turn. Then it does
+ * not matter for how long something waits. Pure.
  */
-export function isForsaken(sinceMs: number, runnable: number, now: Sight): boolean {
-  const nobodyLooks = sinceMs >= 0.9 * PUT_OFF_MS && sinceMs < LONG_AGO_MS;
-  return nobodyLooks && runnable !== 0 && (now.overflowed || ((now.tail - now.head) | 0) > 0);
+export function isForsaken(sinceMs: number, runnable: number): boolean {
+  return runnable !== 0 && sinceMs >= 0.9 * PUT_OFF_MS && sinceMs < LONG_AGO_MS;
 }
 
 /** The time as the monitor keeps it. */
@@ -59,7 +58,6 @@ export class Monitor {
   readonly #watch: Watch;
   readonly #time: MonitorTime;
   readonly #wait: (ms: number) => void;
-  readonly #clock = new SharedMicroseconds();
   #overflowed = false;
   #unattended = 0;
   readonly #workers: number;
@@ -99,8 +97,7 @@ export class Monitor {
 
   #tick(): void {
     const { port } = this.#memory;
-    const at = this.#clock.at(performance.now());
-    const sinceMs = ((at - port.load(Word.SEEN_AT)) | 0) / 1000;
+    const sinceMs = ((microseconds() - port.load(Word.SEEN_AT)) | 0) / 1000;
     if (sinceMs >= 0 && sinceMs < RECENT_MS) {
       // Somebody has looked on the way here, and may have died before he set the alarm.
       this.#dispatcher.setAlarm(PUT_OFF_MS - sinceMs);
@@ -108,13 +105,17 @@ export class Monitor {
     }
     const { bits } = this.#dispatcher.runnable;
     const now = this.#look();
-    this.#watch.tick(bits);
-    if (stillWaits(port.load(Word.SEEN_TAIL), this.#overflowed, now) || isForsaken(sinceMs, bits, now))
+    const forsaken = isForsaken(sinceMs, bits);
+    this.#watch.tick(bits, forsaken);
+    if (
+      stillWaits(port.load(Word.SEEN_TAIL), this.#overflowed, now) ||
+      (forsaken && this.#dispatcher.hasWork())
+    )
       this.wakeOne();
     else this.#unattended = 0;
-    this.mindMail();
+    this.mindMail(forsaken);
     this.#overflowed = now.overflowed;
-    this.#dispatcher.noteSight(at);
+    this.#dispatcher.noteSight(microseconds());
     this.#dispatcher.setAlarm(TICK_MS);
   }
 
@@ -142,13 +143,16 @@ export class Monitor {
     else if (limit.hasRoom) this.#onShort();
   }
 
-  /** Mail that has waited through a tick: wakes its worker, or sees to it that it gets a place. Once a tick. */
-  mindMail(): void {
+  /**
+   * Mail that has waited through a tick, or all of it if nobody looked meanwhile: wakes its worker, or sees to it that it
+   * gets a place. Once a tick.
+   */
+  mindMail(forsaken = false): void {
     const { limit, runnable, mail } = this.#dispatcher;
     for (let worker = 0; worker < this.#workers; worker++) {
       const { boxes } = mail;
       const position = boxes.isEmpty(worker) || !boxes.isOpen(worker) ? undefined : boxes.positionOf(worker);
-      const waited = position !== undefined && position === this.#mail[worker];
+      const waited = position !== undefined && (forsaken || position === this.#mail[worker]);
       this.#mail[worker] = position;
       // One that runs comes to it after its handler.
       if (!waited || (runnable.bits & (1 << worker)) !== 0) continue;

@@ -218,7 +218,8 @@ export class Presence {
 
   /** A wait in the kernel is over, and what it has brought is delivered. */
   noteDelivery(): void {
-    this.#lookout.look(performance.now());
+    // Who may not run leaves what it has brought to others, and to the monitor.
+    if (this.#runnable) this.#lookout.look(performance.now());
   }
 
   /** Announces a park. True if there is a reason not to rest after all; endPark() follows in any case. */

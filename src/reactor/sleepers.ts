@@ -43,9 +43,9 @@ export function isAsleep(line: string): boolean {
 
 /** What the monitor asks about the workers, as bitmaps. */
 export type Watch = {
-  /** Once a tick, with those that are runnable. */
-  tick(runnable: number): void;
-  /** Those of them that sleep in the middle of a turn, at most once a tick. */
+  /** Once a tick, with those that are runnable; `still`: they are known to have made no progress for as long as a tick. */
+  tick(runnable: number, still: boolean): void;
+  /** Those of them that sleep in the middle of a turn; the same all through a tick. */
   sleepers(runnable: number): number;
 };
 
@@ -60,6 +60,8 @@ export class Sleepers implements Watch {
   /** Bitmaps: made no progress between the last two ticks; was asleep then, too. */
   #still = 0;
   #suspected = 0;
+  /** What this tick has found. */
+  #found: number | undefined;
 
   constructor(memory: PoolMemory, threadSleeps: (tid: number) => boolean = isThreadAsleep) {
     this.#memory = memory;
@@ -67,8 +69,8 @@ export class Sleepers implements Watch {
     this.#isAsleep = threadSleeps;
   }
 
-  tick(runnable: number): void {
-    let still = 0;
+  tick(runnable: number, allStill: boolean): void {
+    let still = allStill ? runnable : 0;
     forEachBit(runnable, (worker) => {
       const progress = this.#progressOf(worker);
       if (progress === this.#progress[worker]) still |= 1 << worker;
@@ -76,9 +78,15 @@ export class Sleepers implements Watch {
     });
     this.#still = still;
     this.#suspected &= still;
+    this.#found = undefined;
   }
 
   sleepers(runnable: number): number {
+    this.#found ??= this.#look(runnable);
+    return this.#found;
+  }
+
+  #look(runnable: number): number {
     const { words, layout } = this.#memory;
     let asleep = 0;
     forEachBit(runnable & this.#still, (worker) => {

@@ -1,6 +1,6 @@
 /** When a worker puts the monitor's tick off: whenever nothing waits for the monitor, and never otherwise. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Lookout, LOOK_MS, PUT_OFF_MS, SharedMicroseconds } from '../../src/reactor/lookout.ts';
+import { Lookout, LOOK_MS, microseconds, PUT_OFF_MS } from '../../src/reactor/lookout.ts';
 import { Config, Word } from '../../src/slots/layout.ts';
 import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
 
@@ -33,14 +33,22 @@ function putsOff(): boolean {
   return alarms.length > before;
 }
 
+/** As the monitor does in a tick. */
+function tick(): void {
+  pool.dispatcher.noteSight(pool.memory.port.load(Word.SEEN_AT) + 1);
+}
+
 describe('a look', () => {
   test('sets the alarm and says what was seen, when', () => {
     pool.dispatcher.push(7);
+    const before = microseconds();
     expect(putsOff()).toBe(true);
+    const after = microseconds();
     expect(alarms).toEqual([PUT_OFF_MS]);
     const { port, ring } = pool.memory;
     expect(port.load(Word.SEEN_TAIL)).toBe(ring.tailPosition);
-    expect((port.load(Word.SEEN_AT) - new SharedMicroseconds().at(now)) | 0).toBeCloseTo(0, -2);
+    const at = port.load(Word.SEEN_AT);
+    expect([(at - before) | 0, (after - at) | 0].every((us) => us >= 0)).toBe(true);
   });
 
   test('comes once a millisecond', () => {
@@ -58,14 +66,17 @@ describe('a look', () => {
 });
 
 describe('the tick is left to come', () => {
-  test('while a hint that waited at the last look still does, and no longer', () => {
+  test('if a hint that waited at the last look still does', () => {
     pool.dispatcher.push(7);
     pool.dispatcher.push(8);
     expect(putsOff()).toBe(true);
     pool.dispatcher.take();
     pool.dispatcher.push(9);
     expect(putsOff()).toBe(false);
+    // Though it is well again: others may be needed.
+    pool.dispatcher.take();
     expect(putsOff()).toBe(false);
+    tick();
     pool.dispatcher.take();
     expect(putsOff()).toBe(true);
   });
@@ -73,7 +84,10 @@ describe('the tick is left to come', () => {
   test('while a slot is marked as having a new time', () => {
     pool.memory.timeouts.mark(5);
     expect(putsOff()).toBe(false);
+    tick();
+    expect(putsOff()).toBe(false);
     pool.memory.timeouts.marks.take(() => undefined);
+    tick();
     expect(putsOff()).toBe(true);
   });
 
@@ -97,6 +111,8 @@ test('where all threads run, hints may wait', () => {
   pool.dispatcher.push(7);
   expect(putsOff()).toBe(true);
   expect(putsOff()).toBe(false);
+  tick();
   pool.dispatcher.runnable.enter(1, 2);
+  expect(putsOff()).toBe(true);
   expect(putsOff()).toBe(true);
 });

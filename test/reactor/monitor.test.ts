@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from 'vitest';
 import { MonitorState } from '../../src/reactor/dispatcher.ts';
-import { PUT_OFF_MS, SharedMicroseconds } from '../../src/reactor/lookout.ts';
+import { microseconds, PUT_OFF_MS } from '../../src/reactor/lookout.ts';
 import { isForsaken, Monitor, type MonitorTime, type Sight, stillWaits } from '../../src/reactor/monitor.ts';
 import { blindWatch } from '../../src/reactor/sleepers.ts';
-import { Word } from '../../src/slots/layout.ts';
+import { Config, Word } from '../../src/slots/layout.ts';
 import { PoolPhase } from '../../src/slots/memory.ts';
 import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
 
@@ -43,24 +43,19 @@ describe('nobody needs to be woken', () => {
   });
 });
 
-describe('who runs has not looked for too long', () => {
-  const [ring, outside, none] = [sight(5, 6), sight(5, 5, true), sight(5, 5)];
-
-  test('and hints wait', () => {
-    expect(isForsaken(PUT_OFF_MS, 1, ring)).toBe(true);
-    expect(isForsaken(PUT_OFF_MS, 0b10, outside)).toBe(true);
-    expect(isForsaken(PUT_OFF_MS, 1, sight(LAST, FIRST))).toBe(true);
-  });
-
-  test.each([
-    ['but nothing waits', PUT_OFF_MS, 1, none],
-    ['but nobody runs', PUT_OFF_MS, 0, ring],
-    ['but somebody has', PUT_OFF_MS / 2, 1, ring],
-    ['so long that nobody was there to look', 100, 1, ring],
-    ['by a clock that has gone round', -5, 1, ring],
-  ])('%s', (_, sinceMs, runnable, now) => {
-    expect(isForsaken(sinceMs, runnable, now)).toBe(false);
-  });
+test('nobody looks any more if somebody runs, and the last look was some time ago', () => {
+  const cases: [number, number, boolean][] = [
+    [PUT_OFF_MS, 1, true],
+    [PUT_OFF_MS, 0x80000000 | 0, true],
+    // Nobody runs.
+    [PUT_OFF_MS, 0, false],
+    [PUT_OFF_MS / 2, 1, false],
+    // Nobody was there to look.
+    [100, 1, false],
+    // The clock has gone round.
+    [-5, 1, false],
+  ];
+  for (const [sinceMs, runnable, forsaken] of cases) expect(isForsaken(sinceMs, runnable)).toBe(forsaken);
 });
 
 describe('the loop', () => {
@@ -87,7 +82,7 @@ describe('the loop', () => {
 
   /** As if the last look had been so long ago. */
   const age = (pool: FakePool, ms: number): void =>
-    pool.memory.port.store(Word.SEEN_AT, new SharedMicroseconds().at(performance.now() - ms));
+    pool.memory.port.store(Word.SEEN_AT, microseconds() - ms * 1000);
 
   const park = (pool: FakePool): void => {
     pool.dispatcher.lot.announce(1, 1);
@@ -121,6 +116,22 @@ describe('the loop', () => {
     pool.dispatcher.push(7);
     loop(pool, []);
     expect(pool.dispatcher.lot.anyParked).toBe(false);
+  });
+
+  test('has the place of one that runs handed over at once if nobody looks while mail waits for it', () => {
+    const pool = makeFakePool({ config: { [Config.CONCURRENCY]: 1 } });
+    takeAll(pool);
+    pool.dispatcher.runnable.enter(0, 1);
+    park(pool);
+    const { boxes } = pool.dispatcher.mail;
+    boxes.open(1);
+    pool.dispatcher.noteSight(0);
+    age(pool, PUT_OFF_MS);
+    boxes.put(1, 8);
+    const reviews = pool.dispatcher.limit.reviews;
+    loop(pool, []);
+    expect(pool.dispatcher.limit.reviews).toBeGreaterThan(reviews + 1);
+    expect(pool.memory.port.load(Word.WAITERS)).toBe(0b10);
   });
 
   test('leaves it to a worker that has just looked, and keeps the alarm set', () => {

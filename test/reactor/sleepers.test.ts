@@ -41,8 +41,8 @@ describe('workers', () => {
     });
   });
 
-  const at = (runnable: number): number => {
-    sleepers.tick(runnable);
+  const at = (runnable: number, still = false): number => {
+    sleepers.tick(runnable, still);
     return sleepers.sleepers(runnable);
   };
   const moves = (worker: number, counter: Counter): void =>
@@ -68,6 +68,20 @@ describe('workers', () => {
     },
   );
 
+  test('that are known to have made no progress are found one tick sooner', () => {
+    asleep.add(100);
+    expect(at(0b1, true)).toBe(0);
+    expect(at(0b1)).toBe(0b1);
+  });
+
+  test('are the same however often they are asked for in a tick', () => {
+    asleep.add(100);
+    at(0b1);
+    expect([at(0b1), sleepers.sleepers(0b1), sleepers.sleepers(0b1)]).toEqual([0, 0, 0]);
+    expect([at(0b1), sleepers.sleepers(0b1)]).toEqual([0b1, 0b1]);
+    expect(asked).toEqual([100, 100]);
+  });
+
   test('that ran at one of the ticks are not found', () => {
     at(0b1);
     for (let tick = 0; tick < 6; tick++) {
@@ -89,7 +103,7 @@ describe('workers', () => {
 
   test('are looked at only while work waits', () => {
     asleep.add(100);
-    for (let tick = 0; tick < 3; tick++) sleepers.tick(0b1);
+    for (let tick = 0; tick < 3; tick++) sleepers.tick(0b1, false);
     expect(asked).toEqual([]);
     expect(at(0b1)).toBe(0);
     expect(at(0b1)).toBe(0b1);

@@ -282,6 +282,22 @@ describe('a rest', () => {
   });
 });
 
+describe('how long ticks may be put off', () => {
+  test('is long without times, else until the next one or a step of the coarse clock', () => {
+    expect(keeper.patienceMs).toBe(1000);
+    add({ deadlineMs: 50 });
+    tick(1001);
+    expect(keeper.patienceMs).toBe(5);
+    expect(USUAL_MS).toBeGreaterThan(keeper.patienceMs);
+    tick(1048);
+    expect(keeper.patienceMs).toBeCloseTo(2, 1);
+    tick(1049.5);
+    expect(keeper.patienceMs).toBeCloseTo(0.5, 1);
+    tick(1050);
+    expect(keeper.patienceMs).toBe(1000);
+  });
+});
+
 describe('a timer', () => {
   test('without a period waits for nobody once it was taken', () => {
     const { memory, registrar, strands } = makeFakePool({ config: { 15: 4 } });

@@ -1,5 +1,6 @@
 /** What the reaper makes of the memory that a dead worker has left, over the fake kernel (G9). */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MonitorState } from '../../src/reactor/dispatcher.ts';
 import { Config, Owner, SlotWord, Word } from '../../src/slots/layout.ts';
 import { Kind, Trait } from '../../src/slots/record.ts';
 import { Flag, Ready, State } from '../../src/slots/word.ts';
@@ -36,6 +37,16 @@ describe('a hint that died with its worker', () => {
     for (const fd of fds) expect(pool.memory.slots.state(fd)).toBe(State.ACTIVE);
     expect(pool.dispatcher.hasWork()).toBe(false);
   });
+});
+
+test('the alarm of the monitor is set, which a dead worker may only have meant to', () => {
+  pool.memory.port.store(Word.MONITOR, MonitorState.AWAKE);
+  const set: unknown[] = [];
+  pool.native.onCall = (call, timer) => {
+    if (call === 'setTimer') set.push(timer);
+  };
+  reap(pool.dispatcher, DEAD, ALIVE);
+  expect(set).toEqual([pool.memory.config(Word.MONITOR_TIMER)]);
 });
 
 test('a user event whose worker died in its last handler touches no descriptor of that number', () => {
