@@ -1,7 +1,7 @@
 /** The pool: what the app's thread holds. */
 import { lookup } from 'node:dns/promises';
 import { EventEmitter } from 'node:events';
-import { MessageChannel, type Worker } from 'node:worker_threads';
+import { isMainThread, MessageChannel, type Worker } from 'node:worker_threads';
 import { untilAborted } from './abort.ts';
 import { makeError, makeErrorFrom, SystemError } from './errors.ts';
 import { type Native, openNative } from './native/index.ts';
@@ -100,6 +100,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       [Config.STOP_FD, this.#descriptors.stop],
       [Word.MONITOR_TIMER, this.#descriptors.timer],
       [Word.MONITOR_SET, this.#descriptors.monitorSet],
+      [Word.NESTED, Number(!isMainThread)],
       [Config.SAFETY_TIMEOUT_MS, options.safetyTimeoutMs],
       [Config.WAKE_POLICY, packPolicy(options.wakeAtHints, options.wakeRulesOff)],
       [Config.GRACE_MS, options.graceMs],

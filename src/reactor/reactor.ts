@@ -68,6 +68,8 @@ export class Reactor {
   #paced = 0;
   readonly #pollSet: number;
   readonly #parkSet: number;
+  /** The thread that made the pool may be terminated, and waits for this one then: it is told by its event loop only. */
+  readonly #nested: boolean;
 
   /** `worker` counts from 0; `sources` are indexed by Kind. */
   constructor(
@@ -89,6 +91,7 @@ export class Reactor {
     this.#line = this.#memory.layout.worker(worker);
     this.#pollSet = this.#memory.words[this.#line + WorkerWord.POLL_SET] ?? 0;
     this.#parkSet = this.#memory.words[this.#line + WorkerWord.PARK_SET] ?? 0;
+    this.#nested = this.#memory.words[Word.NESTED] !== 0;
     this.presence = new Presence(dispatcher, worker);
     this.#linger = new Linger(this.presence, () => dispatcher.native.yieldThread());
   }
@@ -197,13 +200,14 @@ export class Reactor {
       this.#delivered(this.#poller.poll(0));
       return Wait.LOOK;
     }
+    const withLoop = open || this.#nested;
     let result: Wait = Wait.LOOK;
-    let timeoutMs = open ? 0 : -1;
+    let timeoutMs = withLoop ? 0 : -1;
     if (this.presence.announceWait()) {
       timeoutMs = 0;
     } else {
       this.#setPhase(WorkerPhase.POLLING);
-      if (open && this.loop.wait(this.#pollSet)) result = Wait.YIELD;
+      if (withLoop && this.loop.wait(this.#pollSet)) result = Wait.YIELD;
     }
     const count = this.#poller.wait(timeoutMs);
     // Before the first push: hints that wait while the poller still seems to sleep would look like a lost wake-up.

@@ -113,6 +113,8 @@ export const Word = {
   MONITOR_SET: 130,
   SEEN_AT: 131,
   SEEN_TAIL: 132,
+  /** Never changed: whether the pool was made in a Worker, which may be terminated. */
+  NESTED: 133,
   /** Hints that the ring had no room for: how many there ever were, how many of them are gone for certain, a cursor. */
   OVERFLOWED: 144,
   OVERFLOW_SWEPT: 145,

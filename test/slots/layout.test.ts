@@ -108,7 +108,7 @@ describe('words that several threads change', () => {
     const together = [
       ['PHASE', 'REVIEWS'],
       ['PARKED', 'PARK_CLOCK'],
-      ['MONITOR', 'MONITOR_TIMER', 'MONITOR_SET', 'SEEN_AT', 'SEEN_TAIL'],
+      ['MONITOR', 'MONITOR_TIMER', 'MONITOR_SET', 'SEEN_AT', 'SEEN_TAIL', 'NESTED'],
       ['SEARCHER', 'WAKE_COST'],
       ['CLOCK', 'ORIGIN_LO', 'ORIGIN_HI'],
       ['OVERFLOWED', 'OVERFLOW_SWEPT', 'OVERFLOW_CURSOR'],

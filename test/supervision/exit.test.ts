@@ -56,6 +56,18 @@ describe.each(SITUATIONS)('with %s', (_, situation) => {
   });
 });
 
+describe.each(['quiet', 'busy'])('a Worker that has made a pool, which is %s', (situation) => {
+  it.each(['terminate', 'exit', 'throw'])('can end (%s), and the pool with it', async (way) => {
+    for (const threads of STRESS ? [1, 2, 3, 4] : [1, 3]) {
+      const child = runProgram('nested', situation, String(threads), way);
+      children.push(child);
+      const told = /ended after (\d+) ms/.exec(await child.line('ended after'));
+      expect(Number(told?.[1])).toBeLessThan(LIMIT_MS);
+      expect(await child.end(5000)).toEqual({ code: 0, signal: null });
+    }
+  });
+});
+
 describe.each([1, 3])('a pool of %i threads', (threads) => {
   it.each([
     ['that has no registrations', 'idle'],
