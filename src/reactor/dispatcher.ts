@@ -10,7 +10,7 @@
  * D1  Both sides store before they load: either the pusher sees that nobody searches, or the searcher sees the hint.
  * D2  The same pairing protects RUNNABLE (a worker leaves it, then looks), the limit (it is set, then the setter looks) and
  *     the poller's wait (it announces, then looks).
- * D3  A worker may put the wake-up off while few hints wait; the monitor makes good within a tick. Threads outside the
+ * D3  A worker may put the wake-up off while few hints wait; the monitor makes good soon. Threads outside the
  *     pool never put it off, and start the monitor.
  */
 import { Errno, type Native } from '../native/index.ts';

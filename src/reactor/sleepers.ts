@@ -10,6 +10,7 @@
  * S3  Twice asleep, a tick apart, without progress: once could be the garbage collector, or a lock inside of the runtime. (On a
  *     machine with many more busy threads than CPUs the holder of such a lock may be without a CPU for longer; then the
  *     worker is blocked indeed, if not by its handler.)
+ *     At a tick that comes because nobody has looked (lookout.ts) none is taken to have made progress.
  * S4  Who is taken for blocked by mistake loses its bit and asks for it again before its next hint (limit.ts): a mistake
  *     costs a wake-up, and a worker too many for the rest of a turn.
  */

@@ -1,11 +1,12 @@
 /**
  * When a worker that has pushed hints wakes another one for them. A wake-up costs whoever makes it a system call, and whoever
  * is woken a way out of the kernel and back; handlers are often shorter than either. So a wake-up is put off while it does
- * not pay; the monitor makes good on it within a tick (D3).
+ * not pay; the monitor makes good on it within two milliseconds (D3).
  *
  * What is known: hints that wait, what a turn takes (each worker samples its own, W1), what a wake-up costs (W2).
  *
- * W1  A turn in SAMPLE_EVERY is timed, each where they are slow. The mean is of turns, not of handlers: those that wait are like those that were.
+ * W1  A turn in SAMPLE_EVERY is timed, each where they are slow. The mean is of turns, not of handlers: those that wait are
+ *     like those that were.
  *     A turn that is suddenly slow is not waited for: a hint that waits behind it through a tick has the monitor wake another.
  * W2  Measured by every wake-up, in the thread that makes it, and shared: it follows the machine, and needs no trial run.
  * W3  A wake-up pays if it costs at most 1/16 of what the woken worker then runs: half of what waits. (Echo, 64

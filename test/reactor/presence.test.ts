@@ -93,6 +93,14 @@ describe('with wake-ups put off', () => {
 });
 
 describe('the exploration finds', () => {
+  const needsMonitor: PoolCase = {
+    workers: 2,
+    events: 2,
+    wakeAtHints: 100,
+    monitored: true,
+    dependent: true,
+    preemptions: 1,
+  };
   const fails = (pool: PoolCase, message: RegExp): void => void expectFails(poolProgram(pool), message);
 
   test('a single worker that rests over what it keeps to itself', () => {
@@ -186,12 +194,7 @@ describe('the exploration finds', () => {
     }
     fails(
       {
-        workers: 2,
-        events: 2,
-        wakeAtHints: 100,
-        monitored: true,
-        dependent: true,
-        preemptions: 1,
+        ...needsMonitor,
         make: (port, me, pool) => new Quiet(memoryOf(port, me, pool), nativeOf(port)),
       },
       /so does the monitor/,
@@ -204,12 +207,7 @@ describe('the exploration finds', () => {
     }
     fails(
       {
-        workers: 2,
-        events: 2,
-        wakeAtHints: 100,
-        monitored: true,
-        dependent: true,
-        preemptions: 1,
+        ...needsMonitor,
         make: (port, me, pool) => new Silent(memoryOf(port, me, pool), nativeOf(port)),
       },
       /so does the monitor/,
