@@ -38,7 +38,7 @@ export const small = [
   ['parking', 'deaths, request', 'safety', `PUSHES=1 EVENTS=0 DEATHS=1 COARSE=1 ${wake}`],
   ['parking', 'deaths, event', 'safety', dies],
   ['alarm', 'rest', 'safety', 'PUSHES=2 DUES=2'],
-  ['alarm', 'comes', 'live', 'PUSHES=2 DUES=2'],
+  ['alarm', 'comes', 'live', 'PUSHES=2'],
   ['alarm', 'death', 'live', 'DUES=0 DEATHS=1'],
   ['alarm', 'death of the monitor', 'live', 'PUSHES=0 MONITOR_DEATHS=1'],
   ['timers', 'idle, deadline', 'safety', 'LAST=3 COARSE=1'],

@@ -6,6 +6,7 @@
  *
  * K1  All is well if every hint that waited at the look before is taken, and nothing waits that only the monitor sees to: new
  *     timeouts, mail for a worker that does not run, hints outside of the ring. So nothing is put off twice.
+ *     Right after anybody's look a hint that waits tells nothing: then it is too early for another one.
  * K2  A worker in a long turn does not look: the alarm goes off PUT_OFF_MS after its last look at the latest. One that finds
  *     something amiss looks no more until the monitor has, or another worker finds all well.
  * K3  Nobody looks while he holds the poll hint: it is among the hints that wait, or another worker polls.
@@ -18,6 +19,9 @@ import type { Dispatcher } from './dispatcher.ts';
 export const LOOK_MS = 1;
 /** How long the alarm is put off: a hint waits at most so long behind a turn that is suddenly slow. */
 export const PUT_OFF_MS = 1.75;
+/** Less than a tick: of the monitor's looks too some are to be followed by a worker's. */
+const RECENT_MS = 0.75;
+const US_PER_MS = 1000;
 const NS_PER_US = 1000n;
 
 /** The machine's monotonic clock, the same in all threads: whole microseconds modulo 2^32. About 100 ns. */
@@ -41,6 +45,11 @@ export class Lookout {
     if (now < this.#nextAt || !this.#dispatcher.monitored) return;
     const seenAt = this.#dispatcher.memory.port.load(Word.SEEN_AT);
     if (seenAt === this.#amiss) return;
+    const sinceMs = ((microseconds() - seenAt) | 0) / US_PER_MS;
+    if (sinceMs >= 0 && sinceMs < RECENT_MS) {
+      this.#nextAt = now + RECENT_MS - sinceMs;
+      return;
+    }
     if (!this.#isWell) {
       this.#amiss = seenAt;
       return;

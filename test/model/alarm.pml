@@ -13,6 +13,7 @@
  * - How it is that somebody takes the hint for which the monitor wakes (parking.pml): at once. Nor does anybody wake for a push
  *   but the monitor: it must come even if all other wake-ups are put off for ever.
  * - A worker may always prefer other work to the hint, which takeInTurn() does not: what it looks at must not depend on that.
+ * - What a worker that has found something amiss does not look at any more: it may always leave a look out.
  * - isForsaken() and the shorter way if the alarm goes off at a recent look only say when, not whether: the latter is there.
  * - Hints outside of the ring are as what only the monitor sees to.
  *
@@ -61,6 +62,13 @@ inline take() { atomic { hint = 0; seen = 0 } }
 
 /* Lookout.look() */
 inline look() {
+  if
+  :: recent
+  :: !recent -> lookNow()
+  fi
+}
+
+inline lookNow() {
   if
 #ifndef MUTANT_NO_DUE
   :: due
@@ -132,6 +140,7 @@ active proctype timer() {
   do
   :: atomic { set && young -> young = 0 }
   :: atomic { set && !young -> set = 0; expired = 1 }
+  :: recent -> recent = 0
   od
 }
 
@@ -155,6 +164,7 @@ begin:
           :: !(hint && seen)
           fi;
           seen = hint;
+          recent = 1;
 #ifndef MUTANT_TICK_ONCE
           setAlarm()
 #endif

@@ -8,6 +8,7 @@ let pool: FakePool;
 let lookout: Lookout;
 let alarms: number[];
 let now: number;
+let aged: number;
 
 beforeEach(() => {
   begin();
@@ -22,27 +23,37 @@ function begin(config: Readonly<Record<number, number>> = {}): void {
   };
   lookout = new Lookout(pool.dispatcher);
   now = performance.now();
+  aged = 0;
   pool.dispatcher.runnable.enter(0, 2);
 }
 
-/** Whether the worker puts the tick off, a while after it last did. */
+/** Whether the worker puts the tick off, a while after anybody last looked. */
 function putsOff(): boolean {
   const before = alarms.length;
   now += LOOK_MS;
+  age();
   lookout.look(now);
   return alarms.length > before;
 }
 
 /** As the monitor does in a tick. */
 function tick(): void {
-  pool.dispatcher.noteSight(pool.memory.port.load(Word.SEEN_AT) + 1);
+  pool.dispatcher.noteSight(microseconds());
+}
+
+/** Time passes since the last look, once: what is amiss is told by that moment. */
+function age(): void {
+  const { port } = pool.memory;
+  if (port.load(Word.SEEN_AT) === aged) return;
+  aged = microseconds() - 1000 * LOOK_MS;
+  port.store(Word.SEEN_AT, aged);
 }
 
 describe('a look', () => {
   test('sets the alarm and says what was seen, when', () => {
     pool.dispatcher.push(7);
     const before = microseconds();
-    expect(putsOff()).toBe(true);
+    lookout.look(now);
     const after = microseconds();
     expect(alarms).toEqual([PUT_OFF_MS]);
     const { port, ring } = pool.memory;
@@ -55,8 +66,20 @@ describe('a look', () => {
     lookout.look(now);
     lookout.look(now + LOOK_MS / 2);
     expect(alarms).toHaveLength(1);
+    age();
     lookout.look(now + LOOK_MS);
     expect(alarms).toHaveLength(2);
+  });
+
+  test('soon after another one waits its time, and does not take hints for late', () => {
+    tick();
+    pool.dispatcher.push(7);
+    tick();
+    lookout.look(now);
+    lookout.look(now);
+    expect(alarms).toEqual([]);
+    pool.dispatcher.take();
+    expect(putsOff()).toBe(true);
   });
 
   test('is worth nothing without a monitor', () => {
