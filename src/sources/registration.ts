@@ -172,9 +172,10 @@ export class Registration {
 
   #ask(change: (records: SlotRecords) => boolean): void {
     // The mailbox knows 13 bits of the generation, `active` all of them: so it is asked first.
-    const asked = this.active && change(this.#memory.records);
-    if (asked && this.#strands.request(this.fd, this.generation, Flag.CONTROL)) return;
-    throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
+    if (!this.active || !change(this.#memory.records))
+      throw makeError('ERR_WAKEONE_STALE_REGISTRATION', String(this.fd));
+    // Too late for that if a turn that was going on has seen the change already, and was the last.
+    this.#strands.request(this.fd, this.generation, Flag.CONTROL);
   }
 }
 
