@@ -3,8 +3,9 @@ import { FakeNative, type FakeOptions } from '../src/native/fake.ts';
 import { Epoll, EpollOp } from '../src/native/index.ts';
 import { Dispatcher, OwnEvent, type PoolDispatcher } from '../src/reactor/dispatcher.ts';
 import { LoopTurns } from '../src/reactor/loop-turns.ts';
+import { microseconds } from '../src/reactor/sight.ts';
 import { Strands } from '../src/reactor/strands.ts';
-import { Config, type Counter, Owner, WorkerWord } from '../src/slots/layout.ts';
+import { Config, type Counter, Owner, WorkerWord, Word } from '../src/slots/layout.ts';
 import { attachMemory, createMemory, type PoolMemory } from '../src/slots/memory.ts';
 import { Kind, Trait } from '../src/slots/record.ts';
 import { Ready } from '../src/slots/word.ts';
@@ -115,6 +116,20 @@ export function takeAll({ dispatcher }: Member): number[] {
   const hints: number[] = [];
   for (let hint = dispatcher.take(); hint !== 0; hint = dispatcher.take()) hints.push(hint);
   return hints;
+}
+
+/** How far ahead the monitor's alarm is set from now on, each time. Takes the place of what else listened to the kernel's calls. */
+export function alarmsOf({ native }: Pick<FakePool, 'native'>): number[] {
+  const alarms: number[] = [];
+  native.onCall = (call, ...values) => {
+    if (call === 'setTimer') alarms.push(Number(values[1]));
+  };
+  return alarms;
+}
+
+/** As if the last look at the ring had been so long ago. */
+export function ageSight({ memory }: Member, ms: number): void {
+  memory.port.store(Word.SEEN_AT, microseconds() - ms * 1000);
 }
 
 /** What the sources of worker 0 need, what they report, and whose handler that was. */

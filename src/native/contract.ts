@@ -60,7 +60,7 @@ export interface Native {
 
   /** A timer by the monotonic clock, not set: a descriptor that is readable once it has expired. */
   timer(): number;
-  /** Has a timer expire once, `ms` from now (more than 0, fractions too). Whatever it was set to, or has expired before, is forgotten. */
+  /** Has a timer expire once, `ms` from now (more than 0, fractions too). What it was set to, or has expired, is forgotten. */
   setTimer(timer: number, ms: number): number;
 
   socketStream(family: 'IPv4' | 'IPv6' | 'unix'): number;

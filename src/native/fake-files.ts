@@ -132,8 +132,8 @@ export class EventFile extends FakeFile {
 
 /** A timer: it expires when the test's time has come to it, which is while somebody waits (fake.ts, F4). */
 export class TimerFile extends FakeFile {
-  /** When it expires, undefined if it is not set. */
-  dueMs: number | undefined;
+  /** When it expires, Infinity if it is not set. */
+  dueMs: number = Number.POSITIVE_INFINITY;
   #expired = false;
 
   ready(): number {
@@ -146,7 +146,7 @@ export class TimerFile extends FakeFile {
   }
 
   expire(): void {
-    this.dueMs = undefined;
+    this.dueMs = Number.POSITIVE_INFINITY;
     this.#expired = true;
     this.wake(Epoll.IN);
   }

@@ -162,11 +162,10 @@ export class FakeNative extends FakeScript implements Native {
   /** Until the next timer expires, or for `timeoutMs` (-1: for ever). False if none has expired. */
   #passTime(timeoutMs: number): boolean {
     const until = timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.#nowMs + timeoutMs;
-    const due = [...this.#timers].map(({ dueMs }) => dueMs ?? Number.POSITIVE_INFINITY);
-    const at = Math.min(until, ...due);
+    const at = Math.min(until, ...[...this.#timers].map(({ dueMs }) => dueMs));
     if (at === Number.POSITIVE_INFINITY) return false;
     this.#nowMs = at;
-    const expired = [...this.#timers].filter(({ dueMs }) => dueMs !== undefined && dueMs <= at);
+    const expired = [...this.#timers].filter(({ dueMs }) => dueMs <= at);
     for (const timer of expired) timer.expire();
     return expired.length > 0;
   }

@@ -10,8 +10,8 @@
  * D1  Both sides store before they load: either the pusher sees that nobody searches, or the searcher sees the hint.
  * D2  The same pairing protects RUNNABLE (a worker leaves it, then looks), the limit (it is set, then the setter looks) and
  *     the poller's wait (it announces, then looks).
- * D3  A worker may put the wake-up off while few hints wait; the monitor makes good soon. Threads outside the
- *     pool never put it off, and start the monitor.
+ * D3  A worker may put the wake-up off while few hints wait: within two milliseconds the monitor makes good on it. Threads
+ *     outside the pool never put it off, and start the monitor.
  */
 import { Errno, type Native } from '../native/index.ts';
 import { Call, Config, Counter, LINE, POLL_HINTS, WorkerWord, Word } from '../slots/layout.ts';
@@ -22,6 +22,7 @@ import { ParkingLot } from '../sync/parking.ts';
 import type { Port } from '../sync/port.ts';
 import { Limit } from './limit.ts';
 import { Mail } from './mail.ts';
+import { Sight } from './sight.ts';
 import { costAfter, hasRule } from './wake-policy.ts';
 
 export const MonitorState = { ASLEEP: 0, AWAKE: 1 } as const;
@@ -63,6 +64,7 @@ export class Dispatcher<
   readonly runnable: BoundedSet;
   readonly overflow: Overflow;
   readonly mail: Mail;
+  readonly sight: Sight;
   /** Hints from this on stand for "ask the kernel"; one of them is valid. */
   readonly #firstPollHint: number;
   readonly #oneSearcher: boolean;
@@ -94,6 +96,7 @@ export class Dispatcher<
       words: layout.overflowWords,
     });
     this.mail = new Mail(this);
+    this.sight = new Sight(port, memory.ring);
   }
 
   /** Puts a hint at the tail. Any thread; it owes the wake rule afterwards. */
@@ -276,7 +279,10 @@ export class Dispatcher<
     return this.memory.config(Config.MONITORED) !== 0;
   }
 
-  /** Starts the monitor if it sleeps: its first tick is TICK_MS away. Any thread: after a push from outside, and on leaving a blocking wait with work. */
+  /**
+   * Starts the monitor if it sleeps: its first tick is TICK_MS away. Any thread: after a push from outside, and on leaving a
+   * blocking wait with work.
+   */
   startMonitor(): void {
     if (!this.monitored) return;
     const { port } = this.memory;
@@ -286,17 +292,18 @@ export class Dispatcher<
     }
   }
 
-  /** Has the monitor tick in `ms`, and not before. Any thread: who sets it later knows that nothing waits for the monitor now. */
-  setAlarm(ms: number): void {
-    this.native.setTimer(this.memory.config(Word.MONITOR_TIMER), ms);
+  /** Starts the monitor, whether it seems to be awake or not: who marked it as awake may have died before he set the alarm. */
+  restartMonitor(): void {
+    this.startMonitor();
+    this.setAlarm(TICK_MS);
   }
 
-  /** Notes which hints have come so far, and when that was, for who looks whether one of them still waits. */
-  noteSight(microseconds: number): void {
-    const { port, ring } = this.memory;
-    port.store(Word.SEEN_TAIL, ring.tailPosition);
-    // After it: who sees this moment sees those hints, or later ones.
-    port.store(Word.SEEN_AT, microseconds);
+  /**
+   * Has the monitor tick in `ms`, and not before. Any thread: who sets it later knows that nothing waits for the monitor
+   * now.
+   */
+  setAlarm(ms: number): void {
+    this.native.setTimer(this.memory.config(Word.MONITOR_TIMER), ms);
   }
 
   /** Asks `worker` (0-based) to look at its pending handlers. Any thread. */

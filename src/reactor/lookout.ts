@@ -21,17 +21,12 @@ export const LOOK_MS = 1;
 export const PUT_OFF_MS = 1.75;
 /** Less than a tick: of the monitor's looks too some are to be followed by a worker's. */
 const RECENT_MS = 0.75;
-const US_PER_MS = 1000;
-const NS_PER_US = 1000n;
-
-/** The machine's monotonic clock, the same in all threads: whole microseconds modulo 2^32. About 100 ns. */
-export const microseconds = (): number => Number(BigInt.asIntN(32, process.hrtime.bigint() / NS_PER_US));
 
 export class Lookout {
   readonly #dispatcher: Dispatcher;
   readonly #everybody: number;
   #nextAt = 0;
-  /** What was seen when it last found something amiss: it leaves that to the monitor, or to another worker. */
+  /** The last look when it found something amiss: it leaves that to the monitor, or to another worker. */
   #amiss: number | undefined;
 
   constructor(dispatcher: Dispatcher) {
@@ -43,28 +38,27 @@ export class Lookout {
   /** A worker's look, between two turns, if it is time for one. `now` is performance.now(). */
   look(now: number): void {
     if (now < this.#nextAt || !this.#dispatcher.monitored) return;
-    const seenAt = this.#dispatcher.memory.port.load(Word.SEEN_AT);
-    if (seenAt === this.#amiss) return;
-    const sinceMs = ((microseconds() - seenAt) | 0) / US_PER_MS;
+    const { sight } = this.#dispatcher;
+    if (sight.at === this.#amiss) return;
+    const { sinceMs } = sight;
     if (sinceMs >= 0 && sinceMs < RECENT_MS) {
       this.#nextAt = now + RECENT_MS - sinceMs;
       return;
     }
     if (!this.#isWell) {
-      this.#amiss = seenAt;
+      this.#amiss = sight.at;
       return;
     }
-    this.#amiss = undefined;
     this.#nextAt = now + LOOK_MS;
-    this.#dispatcher.noteSight(microseconds());
+    sight.take();
     this.#dispatcher.setAlarm(PUT_OFF_MS);
   }
 
   get #isWell(): boolean {
-    const { memory, overflow, runnable } = this.#dispatcher;
-    const { port } = memory;
+    const { memory, overflow, runnable, sight } = this.#dispatcher;
     const { bits } = runnable;
-    if (port.load(Word.MARKED) !== 0 || !overflow.isEmpty || this.#dispatcher.mailWaits(bits)) return false;
-    return bits === this.#everybody || ((port.load(Word.SEEN_TAIL) - memory.ring.headPosition) | 0) <= 0;
+    if (memory.port.load(Word.MARKED) !== 0 || !overflow.isEmpty || this.#dispatcher.mailWaits(bits))
+      return false;
+    return bits === this.#everybody || !sight.stillWaits;
   }
 }

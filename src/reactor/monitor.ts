@@ -13,7 +13,7 @@ import { Config, Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
 import { blindWatch, type Watch } from './sleepers.ts';
 import { type Dispatcher, type DispatcherMemory, MonitorState, TICK_MS } from './dispatcher.ts';
-import { microseconds, PUT_OFF_MS } from './lookout.ts';
+import { PUT_OFF_MS } from './lookout.ts';
 
 /** A look that is so recent says nothing about who waits. */
 const RECENT_MS = 0.9 * TICK_MS;
@@ -22,14 +22,6 @@ const LONG_AGO_MS = 10;
 /** Ticks after which work that nobody attends to is a lost wake-up, and not a thread that waits for a CPU. */
 const LOST_TICKS = 100;
 const FOREVER = Number.POSITIVE_INFINITY;
-
-/** What waits: positions of the ring, and whether hints wait outside of it. */
-export type Sight = { readonly head: number; readonly tail: number; readonly overflowed: boolean };
-
-/** Whether a hint that was there when the ring ended at `tail` is there now. Positions wrap. Pure. */
-export function stillWaits(tail: number, overflowed: boolean, now: Sight): boolean {
-  return ((tail - now.head) | 0) > 0 || (overflowed && now.overflowed);
-}
 
 /**
  * Whether workers run and none has looked for as long as the alarm is put off: whoever could is in a long turn. Then it does
@@ -58,6 +50,7 @@ export class Monitor {
   readonly #watch: Watch;
   readonly #time: MonitorTime;
   readonly #wait: (ms: number) => void;
+  /** Whether hints waited outside of the ring at the last tick. */
   #overflowed = false;
   #unattended = 0;
   readonly #workers: number;
@@ -96,34 +89,24 @@ export class Monitor {
   }
 
   #tick(): void {
-    const { port } = this.#memory;
-    const sinceMs = ((microseconds() - port.load(Word.SEEN_AT)) | 0) / 1000;
+    const { sight, overflow, runnable } = this.#dispatcher;
+    const { sinceMs } = sight;
     if (sinceMs >= 0 && sinceMs < RECENT_MS) {
       // Somebody has looked on the way here, and may have died before he set the alarm.
       this.#dispatcher.setAlarm(PUT_OFF_MS - sinceMs);
       return;
     }
-    const { bits } = this.#dispatcher.runnable;
-    const now = this.#look();
+    const { bits } = runnable;
     const forsaken = isForsaken(sinceMs, bits);
     this.#watch.tick(bits, forsaken);
-    if (
-      stillWaits(port.load(Word.SEEN_TAIL), this.#overflowed, now) ||
-      (forsaken && this.#dispatcher.hasWork())
-    )
-      this.wakeOne();
+    const overflowed = !overflow.isEmpty;
+    const waited = sight.stillWaits || (this.#overflowed && overflowed);
+    if (waited || (forsaken && this.#dispatcher.hasWork())) this.wakeOne();
     else this.#unattended = 0;
     this.mindMail(forsaken);
-    this.#overflowed = now.overflowed;
-    this.#dispatcher.noteSight(microseconds());
+    this.#overflowed = overflowed;
+    sight.take();
     this.#dispatcher.setAlarm(TICK_MS);
-  }
-
-  #look(): Sight {
-    const { ring } = this.#memory;
-    // The head first: a tail that is read later can only make more hints look new.
-    const head = ring.headPosition;
-    return { head, tail: ring.tailPosition, overflowed: !this.#dispatcher.overflow.isEmpty };
   }
 
   /** A hint has waited for a whole tick: wakes one worker for it. */

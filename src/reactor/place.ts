@@ -93,27 +93,24 @@ export class PlaceKernel implements SlotKernel {
   }
 
   signal(eventfd: number): number {
-    if (!this.#place.enter(PoolPhase.DESTROYING)) return Errno.EBADF;
-    const result = this.#native.signal(eventfd);
-    this.#place.leave();
-    return result;
+    return this.#whileOpen(() => this.#native.signal(eventfd));
   }
 
   setTimer(timer: number, ms: number): number {
-    if (!this.#place.enter(PoolPhase.DESTROYING)) return Errno.EBADF;
-    const result = this.#native.setTimer(timer, ms);
-    this.#place.leave();
-    return result;
+    return this.#whileOpen(() => this.#native.setTimer(timer, ms));
   }
 
   epollControl(...call: Parameters<Native['epollControl']>): number {
-    if (!this.#place.enter(PoolPhase.DESTROYING)) return Errno.EBADF;
-    const result = this.#native.epollControl(...call);
-    this.#place.leave();
-    return result;
+    return this.#whileOpen(() => this.#native.epollControl(...call));
   }
 
   close(fd: number): number {
     return this.#native.close(fd);
+  }
+  #whileOpen(call: () => number): number {
+    if (!this.#place.enter(PoolPhase.DESTROYING)) return Errno.EBADF;
+    const result = call();
+    this.#place.leave();
+    return result;
   }
 }

@@ -14,7 +14,7 @@ import type { ParkState } from '../sync/parking.ts';
 import type { Dispatcher, DispatcherMemory } from './dispatcher.ts';
 import type { Limit } from './limit.ts';
 import { Lookout } from './lookout.ts';
-import { hasRule, SAMPLE_EVERY, WakePolicy } from './wake-policy.ts';
+import { hasRule, WakePolicy } from './wake-policy.ts';
 
 /** What a worker knows of its own presence. */
 export type Standing = {
@@ -206,7 +206,7 @@ export class Presence {
 
   /** Whether a turn is to be timed; `number` counts them. */
   timesTurn(number: number): boolean {
-    return this.#policy.timesAll || number % SAMPLE_EVERY === 0;
+    return this.#policy.timesTurn(number);
   }
 
   /** A turn that was timed is over; it began at this moment of performance.now(). */

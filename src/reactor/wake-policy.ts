@@ -79,9 +79,9 @@ export class WakePolicy {
     this.#wakeAtHints = (policy >>> FIXED_SHIFT) - 1;
   }
 
-  /** Whether all turns are to be timed. */
-  get timesAll(): boolean {
-    return this.#turnMs >= SLOW_TURN_MS;
+  /** Whether a turn is to be timed; `number` counts them (W1). */
+  timesTurn(number: number): boolean {
+    return this.#turnMs >= SLOW_TURN_MS || number % SAMPLE_EVERY === 0;
   }
 
   /** A turn has taken so long. */

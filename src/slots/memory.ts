@@ -119,7 +119,7 @@ const NS_PER_MS = 1e6;
 /** Index of a batch entry that is delivered, or was never there. */
 export const NO_EVENT = -1;
 
-/** Makes the memory of a new pool. `config` are the words of the config line. */
+/** Makes the memory of a new pool. `config` are the words that its maker sets: those of the config line, and of others that never change. */
 export function createMemory(
   maxFds: number,
   ringCapacity: number,

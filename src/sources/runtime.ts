@@ -1,7 +1,7 @@
 /** A worker from its first instruction to its last: attaches to the pool, loads the handlers, runs the reactor. */
 import { threadId } from 'node:worker_threads';
 import { makeError, SystemError } from '../errors.ts';
-import { Epoll, EpollOp, Errno, openEventLoop, openNative } from '../native/index.ts';
+import { Epoll, EpollOp, Errno, type Native, openEventLoop, openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { LoneDispatcher } from '../reactor/lone-dispatcher.ts';
 import { LoopTurns } from '../reactor/loop-turns.ts';
@@ -48,8 +48,6 @@ const OTHER_STATE = 'it declares another state than the workers that were starte
 
 /** Shortest time between two requests of the monitor for a thread more. */
 const TELL_AGAIN_MS = 10;
-/** The longest that epoll_wait can wait for, but for ever. */
-const MAX_WAIT_MS = 2 ** 31 - 1;
 /** The monitor waits for its alarm, the stop and its event loop. */
 const MOST_EVENTS = 3;
 /** Of a struct epoll_event, on any architecture. */
@@ -200,24 +198,23 @@ export function runMonitor(task: MonitorTask): void {
   };
   const native = openNative();
   const dispatcher = new Dispatcher(memory, native);
-  const set = memory.config(Word.MONITOR_SET);
+  const wait = monitorWait(native, memory.config(Word.MONITOR_SET));
+  noteLoaded(task);
+  new Monitor(dispatcher, wait, short, new Sleepers(memory), new Timekeeper(dispatcher)).run();
+  task.port.close();
+}
+
+/** How the monitor waits, for so many milliseconds at the most: for its alarm, the pool's stop and its own event loop. */
+function monitorWait(native: Native, set: number): (ms: number) => void {
   const { address } = native.memory(MOST_EVENTS * MOST_EVENT_BYTES);
   // How a thread that is to be terminated learns of it.
   const backend = openEventLoop()?.backendFd;
   if (backend !== undefined)
     native.epollControl(set, EpollOp.ADD, backend, Epoll.IN | Epoll.EDGE, backend, 0);
-  const wait = (ms: number): void => {
-    const result = native.epollWait(
-      set,
-      address,
-      MOST_EVENTS,
-      ms === Infinity ? -1 : Math.min(Math.ceil(ms), MAX_WAIT_MS),
-    );
+  return (ms) => {
+    const result = native.epollWait(set, address, MOST_EVENTS, ms === Infinity ? -1 : Math.ceil(ms));
     if (result < 0 && result !== Errno.EINTR) throw new SystemError('epoll_wait', result);
   };
-  noteLoaded(task);
-  new Monitor(dispatcher, wait, short, new Sleepers(memory), new Timekeeper(dispatcher)).run();
-  task.port.close();
 }
 
 /** Whether a thread more could help: there may be one, and none is on its way. */

@@ -11,7 +11,7 @@
  * pool's own connections are closed without it, so none of them is lost.
  */
 import { EpollOp, type Native } from '../native/index.ts';
-import { type PoolDispatcher, TICK_MS } from '../reactor/dispatcher.ts';
+import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import { Poller } from '../reactor/poller.ts';
 import { enqueue, enqueueHint } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
@@ -83,9 +83,7 @@ function reapHoldings(dispatcher: PoolDispatcher, native: Native, dead: number):
 function passOn(dispatcher: PoolDispatcher, alive: number): void {
   dispatcher.wakeIfWork();
   reviveMail(dispatcher, alive);
-  dispatcher.startMonitor();
-  // It may have died between marking the monitor as awake and telling it.
-  dispatcher.setAlarm(TICK_MS);
+  dispatcher.restartMonitor();
 }
 
 /** The dead one may have died between sending a hint, or giving its place away, and waking the worker that it is for. */

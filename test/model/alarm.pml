@@ -1,7 +1,7 @@
 /*
- * Whether the monitor comes: src/reactor/lookout.ts (look), monitor.ts (run, #tick, rest), dispatcher.ts (startMonitor,
- * setAlarm, noteSight), and what src/supervision/reaper.ts does for them (passOn). One step for each access to shared memory
- * that another word must be ordered with.
+ * Whether the monitor comes: src/reactor/lookout.ts (look), sight.ts (take), monitor.ts (run, #tick, rest), dispatcher.ts
+ * (startMonitor, setAlarm, and restartMonitor for whom the reaper puts right). One step for each access to shared memory that
+ * another word must be ordered with.
  *
  * `worker` runs turns, looks between them whenever it likes, waits in the kernel, or stays in a turn or a wait for ever. `app`, a thread
  * that is none of them, pushes a hint PUSHES times and gives the monitor something that only it sees to DUES times: a new

@@ -8,7 +8,7 @@ import { Limit } from '../../src/reactor/limit.ts';
 import { Config } from '../../src/slots/layout.ts';
 import type { Port } from '../../src/sync/port.ts';
 import { expectFails, expectHolds } from '../explorer/explore.ts';
-import { memoryOf, nativeOf, type PoolCase, poolProgram } from './presence-world.ts';
+import { making, type PoolCase, poolProgram } from './presence-world.ts';
 
 /** `npm run stress` goes one preemption further, and two where it says so. */
 const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 0 : 1;
@@ -18,7 +18,7 @@ const fails = (pool: PoolCase, limit: new (port: Port) => Limit, message: RegExp
   class Mutant extends Dispatcher {
     override readonly limit = new limit(this.memory.port);
   }
-  const make: PoolCase['make'] = (port, me, given) => new Mutant(memoryOf(port, me, given), nativeOf(port));
+  const make = making(Mutant);
   expectFails(poolProgram({ ...pool, make }), message);
 };
 
@@ -90,7 +90,7 @@ describe('the exploration finds', () => {
     class Silent extends Dispatcher {
       override wakeIfWork(): void {}
     }
-    const make: PoolCase['make'] = (port, me, given) => new Silent(memoryOf(port, me, given), nativeOf(port));
+    const make = making(Silent);
     expectFails(poolProgram({ ...blocking, dependent: true, make }), /deadlock|hints wait/i);
   });
 

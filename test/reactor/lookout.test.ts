@@ -1,8 +1,8 @@
 /** When a worker puts the monitor's tick off: whenever nothing waits for the monitor, and never otherwise. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Lookout, LOOK_MS, microseconds, PUT_OFF_MS } from '../../src/reactor/lookout.ts';
-import { Config, Word } from '../../src/slots/layout.ts';
-import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
+import { Lookout, LOOK_MS, PUT_OFF_MS } from '../../src/reactor/lookout.ts';
+import { Config } from '../../src/slots/layout.ts';
+import { ageSight, alarmsOf, type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
 
 let pool: FakePool;
 let lookout: Lookout;
@@ -17,10 +17,7 @@ beforeEach(() => {
 function begin(config: Readonly<Record<number, number>> = {}): void {
   pool = makeFakePool({ config });
   takeAll(pool);
-  alarms = [];
-  pool.native.onCall = (call, ...values) => {
-    if (call === 'setTimer') alarms.push(Number(values[1]));
-  };
+  alarms = alarmsOf(pool);
   lookout = new Lookout(pool.dispatcher);
   now = performance.now();
   aged = 0;
@@ -38,28 +35,26 @@ function putsOff(): boolean {
 
 /** As the monitor does in a tick. */
 function tick(): void {
-  pool.dispatcher.noteSight(microseconds());
+  pool.dispatcher.sight.take();
 }
 
 /** Time passes since the last look, once: what is amiss is told by that moment. */
 function age(): void {
-  const { port } = pool.memory;
-  if (port.load(Word.SEEN_AT) === aged) return;
-  aged = microseconds() - 1000 * LOOK_MS;
-  port.store(Word.SEEN_AT, aged);
+  const { sight } = pool.dispatcher;
+  if (sight.at === aged) return;
+  ageSight(pool, LOOK_MS);
+  aged = sight.at;
 }
 
 describe('a look', () => {
-  test('sets the alarm and says what was seen, when', () => {
+  test('sets the alarm, and is the last look from then on', () => {
     pool.dispatcher.push(7);
-    const before = microseconds();
+    const { sight } = pool.dispatcher;
+    const before = sight.at;
     lookout.look(now);
-    const after = microseconds();
     expect(alarms).toEqual([PUT_OFF_MS]);
-    const { port, ring } = pool.memory;
-    expect(port.load(Word.SEEN_TAIL)).toBe(ring.tailPosition);
-    const at = port.load(Word.SEEN_AT);
-    expect([(at - before) | 0, (after - at) | 0].every((us) => us >= 0)).toBe(true);
+    expect(sight.at).not.toBe(before);
+    expect(sight.stillWaits).toBe(true);
   });
 
   test('comes once a millisecond', () => {

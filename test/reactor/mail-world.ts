@@ -4,7 +4,7 @@
  * homes, presence and the monitor's decision are the real code; a slot is a word that says how often it waits.
  */
 import { expect } from 'vitest';
-import { Dispatcher, MonitorState, type PoolDispatcher, TICK_MS } from '../../src/reactor/dispatcher.ts';
+import { Dispatcher, MonitorState, type PoolDispatcher } from '../../src/reactor/dispatcher.ts';
 import { Monitor } from '../../src/reactor/monitor.ts';
 import { Presence, type Standing } from '../../src/reactor/presence.ts';
 import { enqueueHint } from '../../src/reactor/queueing.ts';
@@ -29,6 +29,7 @@ import {
   FOREVER,
   KERNEL,
   layout,
+  awaitTick,
   memoryOf,
   nameOf,
   nativeOf,
@@ -219,10 +220,7 @@ function monitorBody(pool: MailCase): Body {
     const wait = (): void => waitForAlarm(port);
     const monitor = new Monitor(dispatcher, wait, () => undefined);
     const tick = (): void => {
-      if (port.load(Word.MONITOR) === MonitorState.AWAKE) {
-        dispatcher.setAlarm(TICK_MS);
-        wait();
-      }
+      awaitTick(port, dispatcher);
       monitor.mindMail();
     };
     tick();
@@ -257,8 +255,7 @@ function reaperBody(pool: MailCase): Body {
       boxes.call(worker);
       dispatcher.mail.rouse(worker);
     }
-    dispatcher.startMonitor();
-    dispatcher.setAlarm(TICK_MS);
+    dispatcher.restartMonitor();
     return undefined;
   };
 }

@@ -1,47 +1,13 @@
-/**
- * The monitor's decisions: whether a hint waits too long, and whether nobody looks any more; and its loop over the fake
- * kernel, whose time passes only while it waits. Scenario 62 for the positions.
- */
+/** When the monitor takes it that nobody looks any more; and its loop over the fake kernel, whose time passes only while it waits. */
 import { describe, expect, test } from 'vitest';
 import { MonitorState } from '../../src/reactor/dispatcher.ts';
-import { microseconds, PUT_OFF_MS } from '../../src/reactor/lookout.ts';
-import { isForsaken, Monitor, type MonitorTime, type Sight, stillWaits } from '../../src/reactor/monitor.ts';
+import { PUT_OFF_MS } from '../../src/reactor/lookout.ts';
+import { isForsaken, Monitor, type MonitorTime } from '../../src/reactor/monitor.ts';
 import { blindWatch } from '../../src/reactor/sleepers.ts';
 import { Config, Word } from '../../src/slots/layout.ts';
 import { PoolPhase } from '../../src/slots/memory.ts';
-import { type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
-
-const sight = (head: number, tail: number, overflowed = false): Sight => ({ head, tail, overflowed });
-
-const LAST = 0x7fffffff;
-const FIRST = -0x80000000;
-
-describe('a hint has waited since the ring ended at a position', () => {
-  test.each([
-    ['none was taken', 5, false, sight(3, 5)],
-    ['some were taken, but not all that were there', 7, false, sight(6, 9)],
-    ['the last that was there is left', 7, false, sight(6, 6)],
-    ['positions wrapped', FIRST + 2, false, sight(FIRST + 1, FIRST + 5)],
-    ['it waits outside of the ring', 3, true, sight(3, 3, true)],
-  ])('%s', (_, tail, overflowed, now) => {
-    expect(stillWaits(tail, overflowed, now)).toBe(true);
-  });
-});
-
-describe('nobody needs to be woken', () => {
-  test.each([
-    ['there was none', 5, false, sight(5, 5)],
-    ['all that were there are taken, and later ones wait', 5, false, sight(5, 90)],
-    ['it has only just come', 5, false, sight(5, 6)],
-    ['the queue is long but moves', 100, false, sight(100, 300)],
-    ['positions wrapped', FIRST + 3, false, sight(FIRST + 3, FIRST + 9)],
-    ['positions wrap now', LAST, false, sight(LAST, FIRST)],
-    ['what waited outside has found room', 3, true, sight(5, 5)],
-    ['it waits outside only now', 3, false, sight(3, 3, true)],
-  ])('%s', (_, tail, overflowed, now) => {
-    expect(stillWaits(tail, overflowed, now)).toBe(false);
-  });
-});
+import { ParkState } from '../../src/sync/parking.ts';
+import { ageSight, alarmsOf, type FakePool, makeFakePool, takeAll } from '../fake-pool.ts';
 
 test('nobody looks any more if somebody runs, and the last look was some time ago', () => {
   const cases: [number, number, boolean][] = [
@@ -65,11 +31,8 @@ describe('the loop', () => {
     waits: readonly ((ms: number) => void)[],
     time?: MonitorTime,
   ): { alarms: number[]; waited: number[] } {
-    const alarms: number[] = [];
+    const alarms = alarmsOf(pool);
     const waited: number[] = [];
-    pool.native.onCall = (call, ...values) => {
-      if (call === 'setTimer') alarms.push(Number(values[1]));
-    };
     const wait = (ms: number): void => {
       const next = waits[waited.length];
       waited.push(ms);
@@ -80,24 +43,22 @@ describe('the loop', () => {
     return { alarms, waited };
   }
 
-  /** As if the last look had been so long ago. */
-  const age = (pool: FakePool, ms: number): void =>
-    pool.memory.port.store(Word.SEEN_AT, microseconds() - ms * 1000);
-
-  const park = (pool: FakePool): void => {
-    pool.dispatcher.lot.announce(1, 1);
-  };
+  /** A pool with an empty queue, of whose two workers one runs and the other one is parked. */
+  function busyPool(concurrency = 2): FakePool {
+    const pool = makeFakePool({ config: { [Config.CONCURRENCY]: concurrency } });
+    takeAll(pool);
+    pool.dispatcher.runnable.enter(0, concurrency);
+    pool.dispatcher.lot.announce(1, ParkState.SLEEPS_FUTEX);
+    return pool;
+  }
 
   test('ticks each millisecond while somebody runs, and wakes another for what waited through a tick', () => {
-    const pool = makeFakePool();
-    takeAll(pool);
-    pool.dispatcher.runnable.enter(0, 2);
-    park(pool);
+    const pool = busyPool();
     pool.dispatcher.push(7);
     const { alarms, waited } = loop(pool, [
       () => {
         expect(pool.dispatcher.lot.anyParked).toBe(true);
-        age(pool, 1.1);
+        ageSight(pool, 1.1);
       },
     ]);
     expect(alarms.slice(0, 2)).toEqual([1, 1]);
@@ -105,13 +66,36 @@ describe('the loop', () => {
     expect(pool.dispatcher.lot.anyParked).toBe(false);
   });
 
+  test('wakes another for what has waited outside of the ring through a tick', () => {
+    const pool = busyPool();
+    const { lot, overflow } = pool.dispatcher;
+    overflow.add(7);
+    loop(pool, [
+      () => {
+        // It may have come just now.
+        expect(lot.anyParked).toBe(true);
+        ageSight(pool, 1.1);
+      },
+    ]);
+    expect(lot.anyParked).toBe(false);
+  });
+
+  test('does not for what waits outside of the ring only now', () => {
+    const pool = busyPool();
+    const { lot, overflow } = pool.dispatcher;
+    loop(pool, [
+      () => {
+        overflow.add(7);
+        ageSight(pool, 1.1);
+      },
+    ]);
+    expect(lot.anyParked).toBe(true);
+  });
+
   test('wakes at once if the alarm goes off because nobody looks', () => {
-    const pool = makeFakePool();
-    takeAll(pool);
-    pool.dispatcher.runnable.enter(0, 2);
-    park(pool);
-    pool.dispatcher.noteSight(0);
-    age(pool, PUT_OFF_MS);
+    const pool = busyPool();
+    pool.dispatcher.sight.take();
+    ageSight(pool, PUT_OFF_MS);
     // After the last look.
     pool.dispatcher.push(7);
     loop(pool, []);
@@ -119,14 +103,11 @@ describe('the loop', () => {
   });
 
   test('has the place of one that runs handed over at once if nobody looks while mail waits for it', () => {
-    const pool = makeFakePool({ config: { [Config.CONCURRENCY]: 1 } });
-    takeAll(pool);
-    pool.dispatcher.runnable.enter(0, 1);
-    park(pool);
+    const pool = busyPool(1);
     const { boxes } = pool.dispatcher.mail;
     boxes.open(1);
-    pool.dispatcher.noteSight(0);
-    age(pool, PUT_OFF_MS);
+    pool.dispatcher.sight.take();
+    ageSight(pool, PUT_OFF_MS);
     boxes.put(1, 8);
     const reviews = pool.dispatcher.limit.reviews;
     loop(pool, []);
@@ -135,12 +116,10 @@ describe('the loop', () => {
   });
 
   test('leaves it to a worker that has just looked, and keeps the alarm set', () => {
-    const pool = makeFakePool();
-    pool.dispatcher.runnable.enter(0, 2);
-    park(pool);
+    const pool = busyPool();
     pool.dispatcher.push(7);
-    pool.dispatcher.noteSight(0);
-    age(pool, 0.2);
+    pool.dispatcher.sight.take();
+    ageSight(pool, 0.2);
     const { alarms } = loop(pool, []);
     expect(alarms).toHaveLength(1);
     expect(alarms[0]).toBeGreaterThan(0.5);
@@ -172,7 +151,7 @@ describe('the loop', () => {
     pool.dispatcher.runnable.enter(0, 2);
     const runs: number[] = [];
     const time: MonitorTime = { patienceMs: 5, run: () => runs.push(1) < 0, rest: () => 0 };
-    const look = (): void => age(pool, 0);
+    const look = (): void => ageSight(pool, 0);
     const { waited } = loop(pool, [look, look, look], time);
     expect(waited).toEqual([5, 5, 5, 5]);
     expect(runs).toHaveLength(4);

@@ -123,8 +123,13 @@ export function nativeOf(port: VirtualPort): DispatcherKernel {
   };
 }
 
-const realDispatcher = (port: VirtualPort, me: number, pool: PoolCase): Dispatcher =>
-  new Dispatcher(memoryOf(port, me, pool), nativeOf(port));
+/** How a thread makes its dispatcher, of a class that may have a bug. */
+export const making =
+  (Kind: typeof Dispatcher<DispatcherMemory, DispatcherKernel> = Dispatcher): NonNullable<PoolCase['make']> =>
+  (port, me, pool) =>
+    new Kind(memoryOf(port, me, pool), nativeOf(port));
+
+const realDispatcher = making();
 
 const realPresence = (dispatcher: Dispatcher, worker: number, standing: Standing): Presence =>
   new Presence(dispatcher, worker, standing);
@@ -320,6 +325,13 @@ export function waitForAlarm(port: VirtualPort): void {
   port.update(ALARM, () => 0);
 }
 
+/** As the monitor does after a tick, if it is awake. */
+export function awaitTick(port: VirtualPort, dispatcher: Dispatcher): void {
+  if (port.load(Word.MONITOR) !== MonitorState.AWAKE) return;
+  dispatcher.setAlarm(TICK_MS);
+  waitForAlarm(port);
+}
+
 /** Each tick that the bound allows is one that finds that a hint has waited, or that nothing has happened. */
 function monitorBody(pool: PoolCase): Body {
   return (port) => {
@@ -331,10 +343,7 @@ function monitorBody(pool: PoolCase): Body {
     };
     const wait = (): void => waitForAlarm(port);
     const monitor = new Monitor(dispatcher, wait, () => undefined, { tick: () => undefined, sleepers });
-    if (port.load(Word.MONITOR) === MonitorState.AWAKE) {
-      dispatcher.setAlarm(TICK_MS);
-      wait();
-    }
+    awaitTick(port, dispatcher);
     if (dispatcher.hasWork()) monitor.wakeOne();
     else monitor.rest();
     if (accused) port.store(CHANGED, 1);
@@ -354,8 +363,7 @@ function reaperBody(pool: PoolCase): Body {
     dispatcher.limit.askForReview();
     dispatcher.stopSearching();
     dispatcher.wakeForWork();
-    dispatcher.startMonitor();
-    dispatcher.setAlarm(TICK_MS);
+    dispatcher.restartMonitor();
     return undefined;
   };
 }

@@ -7,7 +7,7 @@ import { Dispatcher, type DispatcherKernel, type DispatcherMemory } from '../../
 import { LoneDispatcher } from '../../src/reactor/lone-dispatcher.ts';
 import { Presence } from '../../src/reactor/presence.ts';
 import { expectFails, expectHolds } from '../explorer/explore.ts';
-import { memoryOf, nativeOf, type PoolCase, poolProgram } from './presence-world.ts';
+import { making, type PoolCase, poolProgram } from './presence-world.ts';
 
 /** `npm run stress` goes one preemption further where that takes long. */
 const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 1 : 2;
@@ -164,10 +164,7 @@ describe('the exploration finds', () => {
     class Late extends Dispatcher {
       override announceWait(): void {}
     }
-    fails(
-      { workers: 1, pushes: 1, make: (port, me, pool) => new Late(memoryOf(port, me, pool), nativeOf(port)) },
-      /hints wait|deadlock/i,
-    );
+    fails({ workers: 1, pushes: 1, make: making(Late) }, /hints wait|deadlock/i);
   });
 
   test('a second poll hint that nobody drops', () => {
@@ -182,7 +179,7 @@ describe('the exploration finds', () => {
         pushes: 1,
         mortal: true,
         preemptions: 1,
-        make: (port, me, pool) => new Doubling(memoryOf(port, me, pool), nativeOf(port)),
+        make: making(Doubling),
       },
       /never comes to an end|steps/i,
     );
@@ -195,7 +192,7 @@ describe('the exploration finds', () => {
     fails(
       {
         ...needsMonitor,
-        make: (port, me, pool) => new Quiet(memoryOf(port, me, pool), nativeOf(port)),
+        make: making(Quiet),
       },
       /so does the monitor/,
     );
@@ -208,7 +205,7 @@ describe('the exploration finds', () => {
     fails(
       {
         ...needsMonitor,
-        make: (port, me, pool) => new Silent(memoryOf(port, me, pool), nativeOf(port)),
+        make: making(Silent),
       },
       /so does the monitor/,
     );
