@@ -19,18 +19,17 @@ import { PoolEnd } from './pool-end.ts';
 import { Dispatcher, type PoolDispatcher } from './reactor/dispatcher.ts';
 import { News, type Ticket } from './reactor/place.ts';
 import type { FromWorker, HandlerEntry } from './reactor/protocol.ts';
-import { Strands } from './reactor/strands.ts';
 import { textOf, unpackThrown } from './reactor/thrown.ts';
 import { packPolicy } from './reactor/wake-policy.ts';
 import { Config, countersOf, Owner, Word } from './slots/layout.ts';
 import { createMemory, type PoolMemory, PoolPhase } from './slots/memory.ts';
 import { Kind } from './slots/record.ts';
+import { makeAccess, type PoolAccess } from './sources/access.ts';
 import { addDescriptor, type AddOptions, findHandler } from './sources/add.ts';
 import { addressOf, beginConnect, type ConnectOptions, resolveConnect } from './sources/connect.ts';
 import { Connecting } from './sources/connecting.ts';
 import { type Group, type GroupOptions, groupRef, openGroup } from './sources/group.ts';
 import { addressesOf, type ListenOptions, openListener, resolveListenOptions } from './sources/listen.ts';
-import { Registrar } from './sources/registrar.ts';
 import { type Registration, registrationById, type RegistrationId } from './sources/registration.ts';
 import {
   findFunction,
@@ -72,10 +71,8 @@ const DEFAULT_CLOSE_MS = 30_000;
 
 export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #memory: PoolMemory;
-  readonly #native: Native;
   readonly #dispatcher: PoolDispatcher;
-  readonly #strands: Strands;
-  readonly #registrar: Registrar;
+  readonly #access: PoolAccess;
   readonly #connecting: Connecting;
   readonly #descriptors: Descriptors;
   readonly #supervisor: Supervisor;
@@ -89,7 +86,6 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   /** Use {@link createPool}. */
   constructor(options: ResolvedOptions, native: Native) {
     super();
-    this.#native = native;
     this.#descriptors = new Descriptors(native, options.maxThreads);
     const monitored = options.maxThreads > 1;
     const config = new Map<number, number>([
@@ -120,13 +116,13 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     }
     const dispatcher: PoolDispatcher = new Dispatcher(this.#memory, native);
     this.#dispatcher = dispatcher;
-    this.#strands = new Strands(dispatcher);
-    this.#registrar = new Registrar(this.#memory, this.#strands, native);
-    this.#connecting = new Connecting(this.#memory, this.#strands);
+    this.#access = makeAccess(dispatcher, native);
+    const { strands, registrar } = this.#access;
+    this.#connecting = new Connecting(this.#memory, strands);
     const changed = (): void => this.#registrationsChanged();
-    this.#strands.onLast = changed;
-    this.#strands.onTimed = () => this.#supervisor.monitor();
-    this.#registrar.onFirst = changed;
+    strands.onLast = changed;
+    strands.onTimed = () => this.#supervisor.monitor();
+    registrar.onFirst = changed;
     dispatcher.begin();
     this.#supervisor = new Supervisor(
       dispatcher,
@@ -142,13 +138,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       onExit: (owner) => this.#attachedExit(owner),
       onNews: (news) => this.#hearAttached(news),
     });
-    this.#ending = new PoolEnd(
-      this.#memory,
-      this.#strands,
-      this.#supervisor,
-      this.#attachments,
-      options.graceMs,
-    );
+    this.#ending = new PoolEnd(this.#memory, strands, this.#supervisor, this.#attachments, options.graceMs);
     this.#keepAlive.port1.on('message', () => {});
     this.#keepAlive.port1.unref();
     stopAtExit(this.#supervisor);
@@ -168,18 +158,8 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   add(fd: number, options: AddOptions): Registration {
     this.#checkOpen('add()');
-    return addDescriptor(
-      {
-        memory: this.#memory,
-        strands: this.#strands,
-        registrar: this.#registrar,
-        native: this.#native,
-        entries: this.#entries,
-        reserved: reservedDescriptors(),
-      },
-      fd,
-      options,
-    );
+    const adder = { ...this.#access, entries: this.#entries, reserved: reservedDescriptors() };
+    return addDescriptor(adder, fd, options);
   }
 
   /**
@@ -190,21 +170,15 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   async listen(options: ListenOptions): Promise<Server> {
     this.#checkOpen('listen()');
     const resolved = resolveListenOptions(options);
-    const group = groupRef(this.#memory, this.#strands, options.group);
+    const group = groupRef(this.#memory, this.#access.strands, options.group);
     const handler = findHandler(resolved.handler, this.#entries);
     if (this.#entries[handler]?.kind !== Kind.CONNECTION) {
       throw makeError('ERR_WAKEONE_HANDLER_KIND', resolved.handler, 'an object of connection handlers');
     }
     const addresses = await addressesOf(resolved);
     this.#checkOpen('listen()');
-    const fd = openListener(this.#native, addresses, resolved);
-    const server = openServer(
-      { memory: this.#memory, strands: this.#strands, registrar: this.#registrar, native: this.#native },
-      fd,
-      handler,
-      resolved,
-      group,
-    );
+    const fd = openListener(this.#access.native, addresses, resolved);
+    const server = openServer(this.#access, fd, handler, resolved, group);
     this.#servers.add(server);
     return server;
   }
@@ -220,13 +194,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
     const resolved = resolveConnect(options, this.#entries);
     const address = resolved.path === undefined ? (await lookup(resolved.host)).address : resolved.host;
     this.#checkOpen('connect()');
-    const connector = {
-      memory: this.#memory,
-      strands: this.#strands,
-      registrar: this.#registrar,
-      native: this.#native,
-      connecting: this.#connecting,
-    };
+    const connector = { ...this.#access, connecting: this.#connecting };
     return beginConnect(connector, addressOf({ ...resolved, host: address }), resolved);
   }
 
@@ -238,7 +206,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   userEvent(options: UserEventOptions): UserEvent {
     this.#checkOpen('userEvent()');
-    return openUserEvent(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+    return openUserEvent(this.#access, options, this.#entries);
   }
 
   /**
@@ -248,7 +216,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   group(options: GroupOptions = {}): Group {
     this.#checkOpen('group()');
-    return openGroup(this.#memory, this.#strands, this.#registrar, options, false);
+    return openGroup(this.#access, options, false);
   }
 
   /**
@@ -260,7 +228,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
    */
   timer(options: TimerOptions): Timer {
     this.#checkOpen('timer()');
-    return openTimer(this.#memory, this.#strands, this.#registrar, options, this.#entries);
+    return openTimer(this.#access, options, this.#entries);
   }
 
   /**
@@ -271,7 +239,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   post(handler: string, value: number): boolean {
     this.#checkOpen('post()');
     const number = findFunction(handler, this.#entries);
-    return postItem(this.#memory, this.#strands, this.#registrar, number, value);
+    return postItem(this.#access, number, value);
   }
 
   /**
@@ -287,7 +255,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
 
   /** Another thread's registration by its id. Any operation on it throws ERR_WAKEONE_STALE_REGISTRATION if it has ended. */
   registration(id: RegistrationId): Registration {
-    return registrationById(this.#memory, this.#strands, id);
+    return registrationById(this.#memory, this.#access.strands, id);
   }
 
   /**

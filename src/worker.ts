@@ -65,7 +65,7 @@ export function userEvent(key: string | UserEventId): UserEvent {
 export function post(handler: string, value: number): boolean {
   const { context } = currentWorker('post()');
   const number = findFunction(handler, context.entries);
-  return postItem(context.memory, context.strands, context.registrar, number, value);
+  return postItem(context, number, value);
 }
 
 /**
@@ -87,10 +87,10 @@ export function connect(options: ConnectOptions): Registration {
  * @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_INVALID_ARGUMENT
  */
 export function group(options: GroupOptions | GroupId = {}): Group {
-  const { memory, strands, registrar } = currentWorker('group()').context;
+  const { context } = currentWorker('group()');
   if (typeof options === 'object' && options !== null && 'source' in options)
-    return groupById(memory, strands, options);
-  return openGroup(memory, strands, registrar, options, true);
+    return groupById(context.memory, context.strands, options);
+  return openGroup(context, options, true);
 }
 
 /**
@@ -99,8 +99,8 @@ export function group(options: GroupOptions | GroupId = {}): Group {
  *   ERR_WAKEONE_SOURCES_EXHAUSTED
  */
 export function startTimer(options: TimerOptions): Timer {
-  const { memory, strands, registrar, entries } = currentWorker('startTimer()').context;
-  return openTimer(memory, strands, registrar, options, entries);
+  const { context } = currentWorker('startTimer()');
+  return openTimer(context, options, context.entries);
 }
 
 /** A timer of the pool by its id. Workers. @throws ERR_WAKEONE_NO_WORKER, ERR_WAKEONE_INVALID_ARGUMENT */

@@ -4,17 +4,17 @@ import { Epoll, EpollOp } from '../src/native/index.ts';
 import { Dispatcher, OwnEvent, type PoolDispatcher } from '../src/reactor/dispatcher.ts';
 import { LoopTurns } from '../src/reactor/loop-turns.ts';
 import { microseconds } from '../src/reactor/sight.ts';
-import { Strands } from '../src/reactor/strands.ts';
 import { Config, type Counter, Owner, WorkerWord, Word } from '../src/slots/layout.ts';
 import { attachMemory, createMemory, type PoolMemory } from '../src/slots/memory.ts';
 import { Kind, Trait } from '../src/slots/record.ts';
 import { Ready } from '../src/slots/word.ts';
+import { makeAccess, type PoolAccess } from '../src/sources/access.ts';
 import { Connecting } from '../src/sources/connecting.ts';
 import { makeScratch, type WorkerContext } from '../src/sources/context.ts';
 import type { ConnectionHandlers, FdHandler } from '../src/sources/handlers.ts';
 import { Locals } from '../src/sources/locals.ts';
 import { PendingHandlers } from '../src/sources/pending.ts';
-import { type Application, Registrar } from '../src/sources/registrar.ts';
+import type { Application } from '../src/sources/registrar.ts';
 import { StateRows } from '../src/sources/state-rows.ts';
 
 export type FakePoolOptions = {
@@ -27,12 +27,7 @@ export type FakePoolOptions = {
 };
 
 /** What one thread of a pool has. */
-export type Member = {
-  readonly memory: PoolMemory;
-  readonly dispatcher: PoolDispatcher;
-  readonly strands: Strands;
-  readonly registrar: Registrar;
-};
+export type Member = PoolAccess & { readonly dispatcher: PoolDispatcher };
 
 export type FakePool = Member & {
   readonly native: FakeNative;
@@ -49,8 +44,7 @@ export type FakePool = Member & {
 
 function memberOf(memory: PoolMemory, native: FakeNative): Member {
   const dispatcher: PoolDispatcher = new Dispatcher(memory, native);
-  const strands = new Strands(dispatcher);
-  return { memory, dispatcher, strands, registrar: new Registrar(memory, strands, native) };
+  return { ...makeAccess(dispatcher, native), dispatcher };
 }
 
 export function makeFakePool(options: FakePoolOptions = {}): FakePool {
@@ -128,7 +122,7 @@ export function alarmsOf({ native }: Pick<FakePool, 'native'>): number[] {
 }
 
 /** As if the last look at the ring had been so long ago. */
-export function ageSight({ memory }: Member, ms: number): void {
+export function ageSight({ memory }: PoolAccess, ms: number): void {
   memory.port.store(Word.SEEN_AT, microseconds() - ms * 1000);
 }
 

@@ -1,16 +1,15 @@
 /** What `pool.add` takes, checked and turned into what a slot is filled with. */
 import { makeError, show, SystemError } from '../errors.ts';
-import { Errno, type Native } from '../native/index.ts';
+import { Errno } from '../native/index.ts';
+import type { PoolAccess } from './access.ts';
 import { type Affinity, isSticky } from './affinity.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkNames, choice, flag, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
-import type { Strands } from '../reactor/strands.ts';
-import type { PoolMemory } from '../slots/memory.ts';
 import { Kind, Trait } from '../slots/record.ts';
 import { Flag, Ready } from '../slots/word.ts';
 import { resolveLimits } from './limits.ts';
-import type { Application, Registrar } from './registrar.ts';
+import type { Application } from './registrar.ts';
 import { checkNumber, type EventName, parseEvents, Registration } from './registration.ts';
 
 export type AddOptions = {
@@ -84,11 +83,7 @@ export function resolveAdd(options: AddOptions, entries: readonly HandlerEntry[]
 }
 
 /** What a thread registers descriptors with. */
-export type Adder = {
-  readonly memory: PoolMemory;
-  readonly strands: Strands;
-  readonly registrar: Registrar;
-  readonly native: Native;
+export type Adder = PoolAccess & {
   readonly entries: readonly HandlerEntry[];
   /** Descriptors of pools: registering one would make a pool wait for itself. */
   readonly reserved: ReadonlySet<number>;

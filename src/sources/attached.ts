@@ -4,12 +4,11 @@ import { makeError, show } from '../errors.ts';
 import { type Native, openNative } from '../native/index.ts';
 import { Dispatcher } from '../reactor/dispatcher.ts';
 import { News, Place, PlaceKernel, type Ticket } from '../reactor/place.ts';
-import { Strands } from '../reactor/strands.ts';
 import { countersOf, LAYOUT_VERSION } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory, PoolPhase } from '../slots/memory.ts';
 import { AtomicsPort } from '../sync/port.ts';
+import { makeAccess, type PoolAccess } from './access.ts';
 import { type AddOptions, addDescriptor } from './add.ts';
-import { Registrar } from './registrar.ts';
 import { type Registration, registrationById, type RegistrationId } from './registration.ts';
 import { sharedBytes } from './shared.ts';
 import { openTimer, type Timer, type TimerOptions } from './timer.ts';
@@ -18,30 +17,25 @@ import { findFunction, postItem, type UserEvent, userEventBy, type UserEventId }
 /** Methods are for the thread that has attached itself. All throw ERR_WAKEONE_DETACHED after `detach()`. */
 export class AttachedPool {
   readonly #ticket: Ticket;
-  readonly #memory: PoolMemory;
-  readonly #native: Native;
+  readonly #access: PoolAccess;
   readonly #place: Place;
-  readonly #strands: Strands;
-  readonly #registrar: Registrar;
   #attached = true;
 
   /** Use {@link attach}. */
   constructor(ticket: Ticket, memory: PoolMemory, native: Native, place: Place) {
     this.#ticket = ticket;
-    this.#memory = memory;
-    this.#native = native;
     this.#place = place;
-    this.#strands = new Strands(new Dispatcher(memory, new PlaceKernel(native, place)));
-    this.#registrar = new Registrar(memory, this.#strands, native);
+    this.#access = makeAccess(new Dispatcher(memory, new PlaceKernel(native, place)), native);
+    const { strands, registrar } = this.#access;
     const changed = (): void => place.tell(News.REGISTRATIONS);
-    this.#strands.onLast = changed;
-    this.#strands.onTimed = () => place.tell(News.TIMED);
-    this.#registrar.onFirst = changed;
+    strands.onLast = changed;
+    strands.onTimed = () => place.tell(News.TIMED);
+    registrar.onFirst = changed;
   }
 
   /** Whether the pool takes registrations and posts of this thread. */
   get open(): boolean {
-    return this.#attached && this.#memory.phase === PoolPhase.OPEN;
+    return this.#attached && this.#access.memory.phase === PoolPhase.OPEN;
   }
 
   /**
@@ -52,7 +46,7 @@ export class AttachedPool {
   post(handler: string, value: number): boolean {
     return this.#inside('post()', () => {
       const number = findFunction(handler, this.#ticket.entries);
-      return postItem(this.#memory, this.#strands, this.#registrar, number, value);
+      return postItem(this.#access, number, value);
     });
   }
 
@@ -61,20 +55,8 @@ export class AttachedPool {
    * @throws as `pool.add()`; ERR_WAKEONE_DETACHED
    */
   add(fd: number, options: AddOptions): Registration {
-    return this.#inside('add()', () =>
-      addDescriptor(
-        {
-          memory: this.#memory,
-          strands: this.#strands,
-          registrar: this.#registrar,
-          native: this.#native,
-          entries: this.#ticket.entries,
-          reserved: this.#ticket.reserved,
-        },
-        fd,
-        options,
-      ),
-    );
+    const { entries, reserved } = this.#ticket;
+    return this.#inside('add()', () => addDescriptor({ ...this.#access, entries, reserved }, fd, options));
   }
 
   /**
@@ -82,9 +64,7 @@ export class AttachedPool {
    * @throws as `pool.timer()`; ERR_WAKEONE_DETACHED
    */
   timer(options: TimerOptions): Timer {
-    return this.#inside('timer()', () =>
-      openTimer(this.#memory, this.#strands, this.#registrar, options, this.#ticket.entries),
-    );
+    return this.#inside('timer()', () => openTimer(this.#access, options, this.#ticket.entries));
   }
 
   /**
@@ -94,7 +74,7 @@ export class AttachedPool {
    */
   userEvent(key: string | UserEventId): UserEvent {
     this.#check('userEvent()');
-    return userEventBy(this.#memory, this.#strands, key);
+    return userEventBy(this.#access.memory, this.#access.strands, key);
   }
 
   /**
@@ -103,7 +83,7 @@ export class AttachedPool {
    */
   registration(id: RegistrationId): Registration {
     this.#check('registration()');
-    return registrationById(this.#memory, this.#strands, id);
+    return registrationById(this.#access.memory, this.#access.strands, id);
   }
 
   /**
@@ -112,7 +92,7 @@ export class AttachedPool {
    */
   shared(name: string, byteLength?: number): Uint8Array<SharedArrayBuffer> {
     this.#check('shared()');
-    return sharedBytes(this.#memory, name, byteLength);
+    return sharedBytes(this.#access.memory, name, byteLength);
   }
 
   /** Leaves the pool; handles that this object gave can still be used. Idempotent. To join again takes another ticket. */

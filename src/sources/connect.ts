@@ -1,17 +1,15 @@
 /** Outgoing connections: options, addresses, and the system calls that begin one. */
 import { isIP } from 'node:net';
 import { makeError, SystemError } from '../errors.ts';
-import { Errno, type Native, type SocketAddress } from '../native/index.ts';
+import { Errno, type SocketAddress } from '../native/index.ts';
+import type { PoolAccess } from './access.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
-import type { Strands } from '../reactor/strands.ts';
-import type { PoolMemory } from '../slots/memory.ts';
 import { Kind, Phase, Trait } from '../slots/record.ts';
 import { Ready } from '../slots/word.ts';
 import { addError, checkCookie, findHandler } from './add.ts';
 import { type Connecting, deadlineIn, MAX_CONNECT_MS } from './connecting.ts';
-import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
 
 export type ConnectOptions = {
@@ -47,13 +45,7 @@ export type ResolvedConnect = {
 };
 
 /** What a thread connects with. */
-export type Connector = {
-  readonly memory: PoolMemory;
-  readonly strands: Strands;
-  readonly registrar: Registrar;
-  readonly native: Native;
-  readonly connecting: Connecting;
-};
+export type Connector = PoolAccess & { readonly connecting: Connecting };
 
 const CONNECT_NAMES: Readonly<Record<keyof ConnectOptions, true>> = {
   port: true,

@@ -231,10 +231,10 @@ export class Connection<
    */
   joinGroup(group?: Group | GroupId): Group<G> {
     const turn = this.use('joinGroup()');
-    const { memory, strands, registrar, groups } = turn.context;
+    const { memory, strands, groups } = turn.context;
     const joined =
       group === undefined
-        ? openGroup(memory, strands, registrar, {}, true)
+        ? openGroup(turn.context, {}, true)
         : group instanceof Group
           ? group
           : groupById(memory, strands, group);

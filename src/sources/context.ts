@@ -1,14 +1,12 @@
 /** What the sources of one worker share. */
 import type { LoopTurns } from '../reactor/loop-turns.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
-import type { Strands } from '../reactor/strands.ts';
 import type { Native, Region } from '../native/index.ts';
-import type { PoolMemory } from '../slots/memory.ts';
 import { Counter } from '../slots/layout.ts';
+import type { PoolAccess } from './access.ts';
 import type { Connecting } from './connecting.ts';
 import type { Locals } from './locals.ts';
 import type { PendingHandlers } from './pending.ts';
-import type { Registrar } from './registrar.ts';
 import type { StateRows } from './state-rows.ts';
 
 /** Bytes that one read asks for. */
@@ -40,12 +38,8 @@ export type GroupTurns = {
 /** A turn whose writes are gathered in the write area. */
 export type Gathering = { sendGathered(): void };
 
-export type WorkerContext = {
+export type WorkerContext = PoolAccess & {
   readonly worker: number;
-  readonly memory: PoolMemory;
-  readonly native: Native;
-  readonly strands: Strands;
-  readonly registrar: Registrar;
   readonly connecting: Connecting;
   /** Set before the first turn. */
   groups: GroupTurns | undefined;

@@ -7,8 +7,8 @@ import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Kind, kindOf, Trait } from '../slots/record.ts';
 import { READY_NONE } from '../slots/word.ts';
+import type { PoolAccess } from './access.ts';
 import { type Affinity, checkNotSticky } from './affinity.ts';
-import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
 import type { NoState, StateOf, StateShape } from './state-shape.ts';
 
@@ -188,9 +188,7 @@ export class Group<G extends StateShape = NoState> {
 
 /** Makes a group. @throws ERR_WAKEONE_INVALID_OPTION, ERR_WAKEONE_SOURCES_EXHAUSTED */
 export function openGroup(
-  memory: PoolMemory,
-  strands: Strands,
-  registrar: Registrar,
+  { memory, strands, registrar }: PoolAccess,
   options: GroupOptions,
   transientByDefault: boolean,
 ): Group {

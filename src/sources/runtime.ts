@@ -16,11 +16,11 @@ import {
 } from '../reactor/protocol.ts';
 import { End, Reactor } from '../reactor/reactor.ts';
 import { Sleepers } from '../reactor/sleepers.ts';
-import { Strands } from '../reactor/strands.ts';
 import { Timekeeper } from '../reactor/timekeeper.ts';
 import { packThrown } from '../reactor/thrown.ts';
 import { Config, countersOf, Owner, RetireState, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { attachMemory, type PoolMemory } from '../slots/memory.ts';
+import { makeAccess } from './access.ts';
 import { ConnectionSource } from './connection-source.ts';
 import { Connecting } from './connecting.ts';
 import { claimWriteArea, makeScratch, type WorkerContext } from './context.ts';
@@ -30,7 +30,6 @@ import { type HandlerModule, isHandlerModule, listHandlers } from './handlers.ts
 import { ListenerSource } from './listener.ts';
 import { Locals } from './locals.ts';
 import { PendingHandlers } from './pending.ts';
-import { Registrar } from './registrar.ts';
 import { StateRows } from './state-rows.ts';
 
 /** How long a worker that ends waits for an app's thread that does not take what was printed. */
@@ -85,8 +84,7 @@ export async function runReactor(task: ReactorTask): Promise<void> {
   memory.words[line + WorkerWord.PHASE] = WorkerPhase.STARTING;
   const alone = memory.config(Config.MAX_THREADS) === 1;
   const dispatcher = alone ? new LoneDispatcher(memory, native) : new Dispatcher(memory, native);
-  const strands = new Strands(dispatcher);
-  const registrar = new Registrar(memory, strands, native);
+  const { strands, registrar } = makeAccess(dispatcher, native);
   const loop = new LoopTurns(native);
   const tell = (): void => {
     send({ type: 'registrations' });

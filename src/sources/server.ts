@@ -1,14 +1,13 @@
 /** A listening socket as users hold it. */
 import { unlinkSync } from 'node:fs';
 import { SystemError } from '../errors.ts';
-import type { Native, SocketAddress } from '../native/index.ts';
-import type { Strands } from '../reactor/strands.ts';
+import type { SocketAddress } from '../native/index.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { HOME_OF_EACH, homeTrait, Kind, Trait } from '../slots/record.ts';
 import { Ready } from '../slots/word.ts';
+import type { PoolAccess } from './access.ts';
 import { addError } from './add.ts';
 import type { ResolvedListenOptions } from './listen.ts';
-import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
 
 /** A server: its listening socket accepts connections in the workers until `close()`. */
@@ -60,21 +59,13 @@ export class Server {
   }
 }
 
-/** What the app's thread needs to open one. */
-export type ServerOpener = {
-  readonly memory: PoolMemory;
-  readonly strands: Strands;
-  readonly registrar: Registrar;
-  readonly native: Native;
-};
-
 /**
  * Registers a listening socket. The app's thread.
  * @param group the reference of the group that its connections join
  * @throws SystemError, ERR_WAKEONE_WATCH_LIMIT; then the socket is closed
  */
 export function openServer(
-  { memory, strands, registrar, native }: ServerOpener,
+  { memory, strands, registrar, native }: PoolAccess,
   fd: number,
   handler: number,
   options: ResolvedListenOptions,

@@ -10,10 +10,10 @@ import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, Kind, kindOf, Trait } from '../slots/record.ts';
 import { Reset } from '../slots/timeouts.ts';
 import { READY_NONE } from '../slots/word.ts';
+import type { PoolAccess } from './access.ts';
 import { checkCookie } from './add.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkDelay, timeout } from './limits.ts';
-import type { Registrar } from './registrar.ts';
 import { Registration } from './registration.ts';
 import { exhausted, findFunction, isSourceId } from './user-event.ts';
 
@@ -108,9 +108,7 @@ export class Timer {
  *   ERR_WAKEONE_SOURCES_EXHAUSTED, ERR_WAKEONE_OTHER_POOL, ERR_WAKEONE_STALE_REGISTRATION; then nothing has changed
  */
 export function openTimer(
-  memory: PoolMemory,
-  strands: Strands,
-  registrar: Registrar,
+  { memory, strands, registrar }: PoolAccess,
   options: TimerOptions,
   entries: readonly HandlerEntry[],
 ): Timer {

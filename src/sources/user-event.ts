@@ -11,9 +11,9 @@ import { Poster } from '../slots/poster.ts';
 import { Kind, kindOf, mergeOf, mergeTrait, Trait } from '../slots/record.ts';
 import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { READY_NONE, State } from '../slots/word.ts';
+import type { PoolAccess } from './access.ts';
 import { checkCookie, findHandler } from './add.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
-import type { Registrar } from './registrar.ts';
 import { checkPosted, isPostable, Registration } from './registration.ts';
 
 export type UserEventOptions = {
@@ -143,9 +143,7 @@ export class UserEvent {
  *   ERR_WAKEONE_SOURCES_EXHAUSTED
  */
 export function openUserEvent(
-  memory: PoolMemory,
-  strands: Strands,
-  registrar: Registrar,
+  { memory, strands, registrar }: PoolAccess,
   options: UserEventOptions,
   entries: readonly HandlerEntry[],
 ): UserEvent {
@@ -188,9 +186,7 @@ export function userEventBy(memory: PoolMemory, strands: Strands, key: string | 
  * @throws ERR_WAKEONE_UNKNOWN_HANDLER, ERR_WAKEONE_HANDLER_KIND, ERR_WAKEONE_INVALID_ARGUMENT
  */
 export function postItem(
-  memory: PoolMemory,
-  strands: Strands,
-  registrar: Registrar,
+  { memory, strands, registrar }: PoolAccess,
   handler: number,
   value: number,
 ): boolean {

@@ -6,14 +6,13 @@
 import { describe, expect, test } from 'vitest';
 import { Config, countersOf, Owner, Word } from '../../src/slots/layout.ts';
 import { Dispatcher } from '../../src/reactor/dispatcher.ts';
-import { Strands } from '../../src/reactor/strands.ts';
 import { attachMemory } from '../../src/slots/memory.ts';
 import { HOME_OF_EACH, homeOf, homeTrait, Kind, kindOf, mergeTrait, Trait } from '../../src/slots/record.ts';
 import { Merge } from '../../src/slots/user.ts';
 import { NO_OWNER, ownerOf, State } from '../../src/slots/word.ts';
+import { makeAccess } from '../../src/sources/access.ts';
 import { addDescriptor } from '../../src/sources/add.ts';
 import { FdSource } from '../../src/sources/fd-source.ts';
-import { Registrar } from '../../src/sources/registrar.ts';
 import { Registration } from '../../src/sources/registration.ts';
 import { openTimer } from '../../src/sources/timer.ts';
 import { postItem, UserEvent } from '../../src/sources/user-event.ts';
@@ -55,9 +54,7 @@ function attached(pool: FakePool, vanishesAt: number): Member & { readonly acces
     };
   }
   const dispatcher = new Dispatcher(memory, pool.native);
-  const strands = new Strands(dispatcher);
-  const registrar = new Registrar(memory, strands, pool.native);
-  return { memory, dispatcher, strands, registrar, accesses: () => accesses };
+  return { ...makeAccess(dispatcher, pool.native), dispatcher, accesses: () => accesses };
 }
 
 type World = {
@@ -124,12 +121,7 @@ const CALLS: readonly (readonly [
   (seen: Seen) => unknown,
   unknown,
 ])[] = [
-  [
-    'post of an item',
-    ({ memory, strands, registrar }) => void postItem(memory, strands, registrar, 0, 7),
-    ({ values }) => values,
-    7,
-  ],
+  ['post of an item', (me) => void postItem(me, 0, 7), ({ values }) => values, 7],
   [
     'post to a user event that counts',
     ({ memory, strands }, { source }) =>
@@ -153,16 +145,14 @@ const CALLS: readonly (readonly [
   ],
   [
     'start of a timer',
-    ({ memory, strands, registrar }) =>
-      void openTimer(memory, strands, registrar, { handler: 'raw', everyMs: 1000 }, ENTRIES),
+    (me) => void openTimer(me, { handler: 'raw', everyMs: 1000 }, ENTRIES),
     ({ calls }) => calls,
     0,
   ],
   [
     'registration of a descriptor',
-    (me, { pool, fd }) => {
-      const { native } = pool;
-      addDescriptor({ ...me, native, entries: ENTRIES, reserved: new Set() }, fd, { handler: 'raw' });
+    (me, { fd }) => {
+      addDescriptor({ ...me, entries: ENTRIES, reserved: new Set() }, fd, { handler: 'raw' });
     },
     ({ values }) => values,
     0,
@@ -173,7 +163,7 @@ const CALLS: readonly (readonly [
       const { native } = pool;
       const file = native.duplicate(pool.epoll, 30);
       try {
-        addDescriptor({ ...me, native, entries: ENTRIES, reserved: new Set() }, file, { handler: 'raw' });
+        addDescriptor({ ...me, entries: ENTRIES, reserved: new Set() }, file, { handler: 'raw' });
       } catch (error) {
         if (error instanceof Vanished) throw error;
       }
