@@ -101,7 +101,7 @@ export class ConnectionInput {
   /**
    * Takes a frame that begins with its length.
    * @throws ERR_WAKEONE_MESSAGE_TOO_LONG, ERR_WAKEONE_BAD_FRAME for a length that counts itself and is shorter than that,
-   *   ERR_WAKEONE_INVALID_ARGUMENT
+   *   ERR_WAKEONE_INVALID_ARGUMENT, ERR_WAKEONE_INVALID_OPTION
    */
   readFrame(options: FrameOptions = {}): Buffer | undefined {
     return takeFrame(this.use('readFrame()'), options);

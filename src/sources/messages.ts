@@ -3,6 +3,7 @@
  * and gives a view of it, without its framing; or takes nothing and gives undefined while it is incomplete.
  */
 import { makeError, show } from '../errors.ts';
+import { checkNames, flag } from '../options.ts';
 import { Config } from '../slots/layout.ts';
 import { checkInteger } from './arguments.ts';
 import type { ConnectionTurn } from './connection-turn.ts';
@@ -21,6 +22,13 @@ export type FrameOptions = {
   readonly countsItself?: boolean;
   /** The longest frame that is taken, without its length. Default: what the input may hold. */
   readonly maxBytes?: number;
+};
+
+const FRAME_NAMES: Readonly<Record<keyof FrameOptions, true>> = {
+  lengthBytes: true,
+  littleEndian: true,
+  countsItself: true,
+  maxBytes: true,
 };
 
 /** A line up to LF or CR LF. */
@@ -66,12 +74,11 @@ export function takeExactly(turn: ConnectionTurn, bytes: number): Buffer | undef
 
 /** A frame whose length comes first. */
 export function takeFrame(turn: ConnectionTurn, options: FrameOptions): Buffer | undefined {
-  const {
-    lengthBytes = DEFAULT_LENGTH_BYTES,
-    littleEndian = false,
-    countsItself = false,
-    maxBytes,
-  } = options;
+  // A misspelt one would have frames cut in the wrong places.
+  checkNames(options, FRAME_NAMES);
+  const { lengthBytes = DEFAULT_LENGTH_BYTES, maxBytes } = options;
+  const littleEndian = flag('littleEndian', options.littleEndian, false);
+  const countsItself = flag('countsItself', options.countsItself, false);
   if (!LENGTH_BYTES.includes(lengthBytes))
     throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'lengthBytes', '1, 2 or 4', show(lengthBytes));
   const most = longest(turn, maxBytes, lengthBytes);

@@ -275,7 +275,9 @@ test('a frame that says that it is shorter than its own length', () => {
   );
 });
 
-test.each<[string, (connection: Connection) => unknown]>([
+const INVALID_OPTION = 'ERR_WAKEONE_INVALID_OPTION';
+
+test.each<[string, (connection: Connection) => unknown, string?]>([
   ['a count that the input could never hold', (c) => c.readExactly(MAX_INPUT + 1)],
   ['a negative count', (c) => c.readExactly(-1)],
   ['a fraction', (c) => c.readExactly(1.5)],
@@ -287,12 +289,13 @@ test.each<[string, (connection: Connection) => unknown]>([
   ['no delimiter', (c) => c.readUntil(undefined as never)],
   ['a length of three bytes', (c) => c.readFrame({ lengthBytes: 3 as never })],
   ['no bytes', (c) => c.unread('text' as never)],
-])('%s is refused', (_, misuse) => {
+  ['an option that there is not', (c) => c.readFrame({ littleendian: true } as never), INVALID_OPTION],
+  ['a byte order that is none', (c) => c.readFrame({ littleEndian: 'yes' as never }), INVALID_OPTION],
+  ['options that are none', (c) => c.readFrame(4 as never), INVALID_OPTION],
+])('%s is refused', (_, misuse, code = 'ERR_WAKEONE_INVALID_ARGUMENT') => {
   const line = new Line();
   line.receive(Buffer.from('input'), (connection) => {
-    expect(() => misuse(connection)).toThrow(
-      expect.objectContaining({ code: 'ERR_WAKEONE_INVALID_ARGUMENT' }),
-    );
+    expect(() => misuse(connection)).toThrow(expect.objectContaining({ code }));
     expect(connection.read().toString()).toBe('input');
   });
 });
