@@ -96,7 +96,8 @@ export const ERROR_TABLE: Readonly<Record<ErrorCode, Row>> = {
   ),
   ERR_WAKEONE_UNKNOWN_HANDLER: row(
     'RangeError',
-    (received, known) => `Handler ${received} is not exported by the handler module; it has ${known}`,
+    (received, known) =>
+      `A handler is given by its name; the handler module has ${known}, and not ${received}`,
   ),
   ERR_WAKEONE_HANDLER_KIND: row(
     'TypeError',

@@ -168,7 +168,7 @@ export function checkNames(options: unknown, names: Readonly<Record<string, true
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(names, name))
-      throw invalid(name, `one of ${Object.keys(names).join(', ')}`, 'an unknown option');
+      throw invalid(name, `left out: there are ${Object.keys(names).join(', ')}`, Reflect.get(options, name));
   }
 }
 

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { makeError, SystemError } from '../errors.ts';
 import { Errno, type SocketAddress } from '../native/index.ts';
 import type { PoolAccess } from './access.ts';
+import { checkEndpoint } from './endpoint.ts';
 import { type Group, type GroupId, groupRef } from './group.ts';
 import { checkNames, choice, flag, integer, invalid } from '../options.ts';
 import type { HandlerEntry } from '../reactor/protocol.ts';
@@ -64,13 +65,7 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export function resolveConnect(options: ConnectOptions, entries: readonly HandlerEntry[]): ResolvedConnect {
   checkNames(options, CONNECT_NAMES);
   const { host = '127.0.0.1', path } = options;
-  if (typeof host !== 'string' || host === '') throw invalid('host', 'a string', host);
-  if (path !== undefined && (typeof path !== 'string' || path === ''))
-    throw invalid('path', 'a string', path);
-  if (path !== undefined && options.port !== undefined)
-    throw invalid('path', 'absent when port is given', path);
-  if (path === undefined && options.port === undefined)
-    throw invalid('port', 'given, or else path', undefined);
+  checkEndpoint(options);
   const handler = findHandler(options.handler, entries);
   if (entries[handler]?.kind !== Kind.CONNECTION)
     throw makeError('ERR_WAKEONE_HANDLER_KIND', options.handler, 'an object of connection handlers');

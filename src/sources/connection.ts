@@ -75,6 +75,7 @@ export class Connection<
    * if the high-water mark is reached: `drain` is called when all is sent, and until then no input is read. The bytes
    * may be reused when this returns. What a handler writes leaves together, in one system call for up to 64 KiB: when its
    * turn is over, at `flush()`, in `blocking()`, or when it awaits; after that each write is sent at once.
+   * To one of `peers` that has ended it sends nothing, and returns false.
    * @throws ERR_WAKEONE_ENDED after `end()`; ERR_WAKEONE_INVALID_ARGUMENT
    */
   write(chunk: Uint8Array | string): boolean {
@@ -82,8 +83,19 @@ export class Connection<
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
       throw makeError('ERR_WAKEONE_INVALID_ARGUMENT', 'chunk', 'a Uint8Array or a string', show(chunk));
     }
-    if (turn.ended || turn.has(Phase.ENDING)) throw makeError('ERR_WAKEONE_ENDED', 'write()');
+    if (turn.ended || turn.has(Phase.ENDING)) {
+      // When another connection ends its handler could not know; nor is it a mistake of this one.
+      if (turn.peer) return false;
+      throw makeError('ERR_WAKEONE_ENDED', 'write()');
+    }
     return turn.write(chunk);
+  }
+
+  /** Whether `write()` still sends: our side has not ended, nor is the connection about to be closed. */
+  get writable(): boolean {
+    const turn = this.use('writable');
+    const ends = turn.ended || turn.has(Phase.ENDING);
+    return !ends && turn.closing === undefined && turn.failure === undefined;
   }
 
   /** Sends what this handler has written so far, as far as the kernel takes it. For a handler that goes on for long. */

@@ -156,6 +156,13 @@ function checkHandler(name: string, handler: unknown): void {
   }
   const { state, ...methods } = handler as { readonly state?: unknown };
   layOut(`${name}.state`, state);
+  if (!Object.values(methods).some((method) => typeof method === 'function'))
+    throw makeError(
+      'ERR_WAKEONE_INVALID_ARGUMENT',
+      name,
+      `a function, or an object with one of the functions ${[...CONNECTION_METHODS].join(', ')}`,
+      show(handler),
+    );
   // Beside `event` there is nothing but the state.
   const known: ReadonlySet<string> = 'event' in methods ? EVENT_METHODS : CONNECTION_METHODS;
   for (const [method, value] of Object.entries(methods)) {

@@ -3,8 +3,9 @@ import { lookup } from 'node:dns/promises';
 import { SystemError } from '../errors.ts';
 import type { Native, SocketAddress } from '../native/index.ts';
 import { type Affinity, isSticky } from './affinity.ts';
+import { checkEndpoint } from './endpoint.ts';
 import type { Group, GroupId } from './group.ts';
-import { checkNames, choice, flag, integer, invalid } from '../options.ts';
+import { checkNames, choice, flag, integer } from '../options.ts';
 import { Kind } from '../slots/record.ts';
 import type { Limits } from '../slots/timeouts.ts';
 import { resolveLimits, type TimeoutOptions } from './limits.ts';
@@ -74,14 +75,7 @@ const LISTEN_NAMES: Readonly<Record<keyof ListenOptions, true>> = {
 export function resolveListenOptions(options: ListenOptions): ResolvedListenOptions {
   checkNames(options, LISTEN_NAMES);
   const { host, path } = options;
-  if (host !== undefined && (typeof host !== 'string' || host === ''))
-    throw invalid('host', 'a string', host);
-  if (path !== undefined && (typeof path !== 'string' || path === ''))
-    throw invalid('path', 'a string', path);
-  if (path !== undefined && options.port !== undefined)
-    throw invalid('path', 'absent when port is given', path);
-  if (path === undefined && options.port === undefined)
-    throw invalid('port', 'given, or else path', undefined);
+  checkEndpoint(options);
   return {
     host,
     path,

@@ -7,6 +7,7 @@ import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, eventsOf, Kind, kindOf, type SlotRecords } from '../slots/record.ts';
 import { MAX_USER_VALUE, Merge, Posted } from '../slots/user.ts';
 import { Flag, isGeneration, Ready, State, stateOf } from '../slots/word.ts';
+import { checkNames } from '../options.ts';
 import { checkDetail } from './arguments.ts';
 
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -72,10 +73,11 @@ export class Registration {
   /**
    * Changes the events that are delivered. Any thread; takes effect at the next turn of the registration, and then no
    * event outside of `events` is delivered (errors and hang-ups always are). The condition is tested anew.
-   * @throws ERR_WAKEONE_INVALID_EVENTS
+   * @throws ERR_WAKEONE_INVALID_EVENTS, ERR_WAKEONE_INVALID_OPTION
    * @throws ERR_WAKEONE_STALE_REGISTRATION if the registration has ended
    */
   modify(change: { readonly events: readonly EventName[] }): void {
+    checkNames(change, { events: true });
     const bits = parseEvents(change.events);
     this.#ask((records) => records.askEvents(this.fd, this.generation, bits));
   }

@@ -101,6 +101,9 @@ describe('a registration', () => {
           code('ERR_WAKEONE_INVALID_EVENTS'),
         );
       }
+      for (const change of [undefined, null, 'in', { event: ['in'] }]) {
+        expect(() => registration.modify(change as never)).toThrow(code('ERR_WAKEONE_INVALID_OPTION'));
+      }
       for (const detail of [-1, 65_536, 0.5, NaN, '1']) {
         await expect(registration.teardown(detail as number)).rejects.toEqual(
           code('ERR_WAKEONE_INVALID_ARGUMENT'),

@@ -184,6 +184,7 @@ describe('what is wrong is refused, and nothing is left open', () => {
     [{}, 'ERR_WAKEONE_INVALID_OPTION'],
     [{ port: 80, path: '/x' }, 'ERR_WAKEONE_INVALID_OPTION'],
     [{ port: 65_536 }, 'ERR_WAKEONE_INVALID_OPTION'],
+    [{ path: `/tmp/${'x'.repeat(103)}` }, 'ERR_WAKEONE_INVALID_OPTION'],
     [{ port: 80, host: '' }, 'ERR_WAKEONE_INVALID_OPTION'],
     [{ port: 80, timeoutMs: 0 }, 'ERR_WAKEONE_INVALID_OPTION'],
     [{ port: 80, timeoutMs: 2 ** 30 }, 'ERR_WAKEONE_INVALID_OPTION'],

@@ -232,6 +232,30 @@ describe('members come and go (46)', () => {
     expect(journal.all('close')).toMatchObject([{ type: 'teardown' }]);
   });
 
+  it('one that has ended does no harm to those that write to all', async () => {
+    const { pool, journal } = await openPool('groups', { minThreads: 3 });
+    const group = pool.group();
+    const server = await listen(pool, 'echo', { group });
+    const [one, other, ended] = await openClients(server, 3);
+    if (one === undefined || other === undefined || ended === undefined) throw new Error('no clients');
+    await until(() => group.size === 3, 'three members');
+    // Its own side is still open, so it stays a member.
+    await tell(ended, 'end');
+    await tell(one, 'each');
+    expect((await other.read(4)).toString()).toBe('each');
+    expect(journal.all('each')).toMatchObject([
+      {
+        told: [
+          [false, false],
+          [true, true],
+        ],
+        writable: true,
+      },
+    ]);
+    expect(group.size).toBe(3);
+    await group.teardown();
+  });
+
   it('a connection that joins while a handler of the group runs is a member when its turn is over', async () => {
     const { pool, journal } = await openPool('groups', { minThreads: 2 });
     const group = pool.group();

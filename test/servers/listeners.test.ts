@@ -298,6 +298,7 @@ describe('listen()', () => {
     [{}],
     [{ port: 1, path: '/x' }],
     [{ path: '' }],
+    [{ path: `/tmp/${'x'.repeat(103)}` }],
     [{ port: 0, host: '' }],
     [{ port: 0, backlog: 0 }],
     [{ port: 0, maxConnections: 0 }],

@@ -105,6 +105,18 @@ export default defineHandlers(
             waitAtGate(GATE);
           }
           if (text === 'others') for (const peer of connection.peers) peer.write('from another');
+          if (text === 'each') {
+            const told = connection.peers.map((peer) => [peer.writable, peer.write('each')]);
+            note({
+              on: 'each',
+              told: told.toSorted(([a], [b]) => Number(a) - Number(b)),
+              writable: connection.writable,
+            });
+          }
+          if (text === 'end') {
+            connection.end(text);
+            return;
+          }
           if (text === 'drop') for (const peer of connection.peers) peer.destroy();
           if (text.startsWith('join ')) {
             const joined = connection.joinGroup(JSON.parse(text.slice(5)));
