@@ -4,6 +4,7 @@
  *
  *     changer:  store bits or limit;  add to REVIEWS        (the limit is set, a worker comes back, a bit is taken away)
  *     worker:   load REVIEWS;  look at bits and limit       (then remembers what it has loaded)
+ *               store its bit;  load REVIEWS again          (changed: it looks once more, and may have to leave)
  *
  * L1  A worker compares REVIEWS with what it remembers before each hint, by a plain read. If the count is as it was, no
  *     change has come since its last look: it has its bit, and the limit was kept then.

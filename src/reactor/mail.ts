@@ -5,8 +5,9 @@
  *     others:  leave RUNNABLE;   look at WAITERS                                              (then wake one of them)
  *
  * N1  Both sides store before they load, as in D1: either who leaves sees the waiter, or the waiter sees the room.
- * N2  A sender wakes nobody that is in WAITERS: that one gets the next place that is free, and looks into its mailbox after
- *     it has left WAITERS.
+ * N2  A sender wakes nobody that is in WAITERS while there is no room: that one gets the next place that is free, and looks
+ *     into its mailbox after it has left WAITERS. Where there is room nobody is about to leave, and what WAITERS says may be old:
+ *     the monitor may have put a worker there that had read its mail meanwhile.
  * N3  Who always has work leaves no place. So the monitor, if mail has waited through a tick, asks all runnable workers for a
  *     look, and the first of them gives its place to a waiter in one step: nobody else can take it in between.
  * N4  A place is given to a worker that is there: its mailbox is open after it was given, or it is taken back.
@@ -48,7 +49,7 @@ export class Mail {
 
   /** Sends a hint to the one worker (0-based) that may take it, and sees to it that it comes. Any thread. */
   send(worker: number, hint: number): void {
-    const { memory } = this.#dispatcher;
+    const { memory, limit } = this.#dispatcher;
     this.boxes.put(worker, hint);
     if (!this.boxes.isOpen(worker)) {
       // It is not there any more (B2).
@@ -59,7 +60,7 @@ export class Mail {
     }
     // It looks into its mailbox before it rests.
     if (memory.me === Owner.FIRST_WORKER + worker) return;
-    if ((memory.port.load(Word.WAITERS) & (1 << worker)) === 0) this.rouse(worker);
+    if ((memory.port.load(Word.WAITERS) & (1 << worker)) === 0 || limit.hasRoom) this.rouse(worker);
     this.#dispatcher.startMonitor();
   }
 
@@ -68,7 +69,13 @@ export class Mail {
     const { lot, memory } = this.#dispatcher;
     const parked = (lot.parkedBits & (1 << worker)) !== 0;
     if (parked && lot.wake(worker)) memory.count(Counter.WAKES_SENT);
-    else if (this.#dispatcher.pollHolder === Owner.FIRST_WORKER + worker) this.#dispatcher.kickPoller();
+    else this.#kick(worker);
+  }
+
+  /** Wakes a worker if it waits in the kernel. */
+  #kick(worker: number): boolean {
+    const isPoller = this.#dispatcher.pollHolder === Owner.FIRST_WORKER + worker;
+    return isPoller && this.#dispatcher.kickPoller();
   }
 
   /** Has a worker that is parked, or is about to be, get the next place. It looks for room after this. */
@@ -87,7 +94,10 @@ export class Mail {
     const { lot, limit, memory } = this.#dispatcher;
     let rest = memory.port.load(Word.WAITERS);
     if (rest === 0 || !limit.hasRoom) return;
-    for (; rest !== 0; rest &= rest - 1) if (lot.wake(31 - Math.clz32(rest & -rest))) return;
+    for (; rest !== 0; rest &= rest - 1) {
+      const worker = 31 - Math.clz32(rest & -rest);
+      if (lot.wake(worker) || this.#kick(worker)) return;
+    }
   }
 
   /** Gives the place of `worker`, which is runnable, to one that waits. True if it has: then it must leave off. The worker. */

@@ -95,6 +95,8 @@ export class Presence {
     // Also for one that seems to be in: the monitor may have taken its bit while its thread slept.
     this.#runnable = limit.enter(this.#worker);
     if (!this.#runnable) return false;
+    // On its way in it may have gone by a limit of before.
+    if (limit.beginReview() !== this.#reviewed) return this.#review();
     this.#dispatcher.mail.stopWaiting(this.#worker);
     // After the bit is set: the monitor sleeps only if it sees no bit (D2).
     this.#dispatcher.startMonitor();

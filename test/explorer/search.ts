@@ -31,6 +31,8 @@ import { DirectPort, StateView } from './view.ts';
 
 const DEFAULT_LONGEST = 2000;
 const DEFAULT_BUDGET = 5_000_000;
+/** Of the states that were seen, 2 GiB: the budget of a search that is large. */
+const MOST_WORDS = 2 ** 29;
 
 /** A frame that is still being made. */
 type Draft = {
@@ -126,7 +128,8 @@ export class Search {
     const lengthBefore = this.#path.length;
     for (const seen of [undefined, ...old]) {
       this.#steps++;
-      if (this.#steps > (this.#program.budget ?? DEFAULT_BUDGET)) throw new BudgetExhausted();
+      if (this.#steps > (this.#program.budget ?? DEFAULT_BUDGET) || this.#seen.words >= MOST_WORDS)
+        throw new BudgetExhausted();
       const draft = {
         points: frame.points.with(id, before),
         statuses: frame.statuses.with(id, ThreadStatus.READY),

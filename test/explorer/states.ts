@@ -19,6 +19,11 @@ export class StateTable {
     return this.#size;
   }
 
+  /** Words that the rows take, the free ones too. */
+  get words(): number {
+    return this.#rows.length;
+  }
+
   /** Whether the state is new, or was only reached with more preemptions so far. A shorter row ends in zeros. */
   isNews(key: Int32Array, preemptions: number): boolean {
     if (key.length > this.#width) this.#widen(key.length * 2);

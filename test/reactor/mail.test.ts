@@ -31,6 +31,11 @@ describe('nothing is forgotten', () => {
     holds({ workers: 3, concurrency: 1, sends: [0, 1], others: [1], preemptions: 1 });
   });
 
+  test('a worker that seems to wait for a place, and does not', () => {
+    holds({ workers: 1, sends: [0], waiting: 0, preemptions: 2 });
+    holds({ workers: 2, concurrency: 1, sends: [1], filled: 1, waiting: 1, preemptions: 1 });
+  });
+
   test('one at a time, and a monitor that has places handed over', () => {
     holds({
       workers: 2,
@@ -83,6 +88,16 @@ describe('the exploration finds', () => {
       mail.wait = () => {};
     });
     fails({ workers: 2, concurrency: 1, sends: [0, 1], make }, FORGOTTEN);
+  });
+
+  test('a sender that takes it for granted that who waits for a place gets one', () => {
+    const make = changed((mail, { memory }) => {
+      const rouse = mail.rouse.bind(mail);
+      mail.rouse = (worker) => {
+        if ((memory.port.load(Word.WAITERS) & (1 << worker)) === 0) rouse(worker);
+      };
+    });
+    fails({ workers: 1, sends: [0], waiting: 0, make }, FORGOTTEN);
   });
 
   test('a worker that leaves its place and looks at nobody', () => {

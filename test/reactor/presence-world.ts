@@ -40,7 +40,9 @@ const GATE = layout.length + 3;
 /** Set when the limit has been set for the last time, or a worker has come back: from then on it holds for whoever looks. */
 const CHANGED = layout.length + 4;
 const ACCUSED = layout.length + 5;
-export const EVENT_FDS = layout.length + 6;
+/** Bitmap of the workers that look whether they may run: one that finds that it may not has had its bit for a moment. */
+const LOOKING = layout.length + 6;
+export const EVENT_FDS = layout.length + 7;
 const REQUEUED = EVENT_FDS + 4;
 /** Whether the monitor's alarm is set. */
 export const ALARM = REQUEUED + 1;
@@ -194,7 +196,7 @@ export function poolProgram(pool: PoolCase): Program {
       dispatcher.begin();
       for (let i = 0; i < (pool.filled ?? 0); i++) dispatcher.push(1);
     },
-    silent: (at) => at === HANDLED || at === CHANGED,
+    silent: (at) => at === HANDLED || at === CHANGED || at === LOOKING,
     nameOf,
     end: (view) => checkEnd(view, pool),
   };
@@ -252,7 +254,10 @@ function workerBody(id: number, pool: PoolCase): Body {
       return again(Number(runnable) | (Number(searching) << 1) | (reviewed << 2) | own);
     };
     const changed = port.load(CHANGED) !== 0;
-    const hint = presence.becomeRunnable() ? dispatcher.take() : 0;
+    port.update(LOOKING, (word) => word | (1 << id));
+    const runs = presence.becomeRunnable();
+    port.update(LOOKING, (word) => word & ~(1 << id));
+    const hint = runs ? dispatcher.take() : 0;
     if (hint === 0) {
       presence.stopSearching();
       if (lingers(pool, presence)) return next();
@@ -265,7 +270,7 @@ function workerBody(id: number, pool: PoolCase): Body {
     else {
       if (changed) {
         const bits = port.load(Word.RUNNABLE);
-        self.check(popcount(bits) <= lastLimit(pool), 'more run than may (G7)');
+        self.check(popcount(bits & ~port.load(LOOKING)) <= lastLimit(pool), 'more run than may (G7)');
         if (pool.accuses !== 'always') self.check((bits & (1 << id)) !== 0, 'it takes a hint without a bit');
       }
       handle(port, pool, presence);
@@ -358,6 +363,7 @@ function reaperBody(pool: PoolCase): Body {
     if (dispatcher.pollHolder === Owner.FIRST_WORKER) dispatcher.releasePoll();
     else if (dispatcher.pollHolder === 0) dispatcher.replacePoll();
     else dispatcher.wakePoller();
+    port.update(LOOKING, (word) => word & ~1);
     dispatcher.lot.reap(0, ((1 << pool.workers) - 1) & ~1);
     dispatcher.runnable.leave(0);
     dispatcher.limit.askForReview();

@@ -9,9 +9,6 @@ import { Presence } from '../../src/reactor/presence.ts';
 import { expectFails, expectHolds } from '../explorer/explore.ts';
 import { making, type PoolCase, poolProgram } from './presence-world.ts';
 
-/** `npm run stress` goes one preemption further where that takes long. */
-const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 1 : 2;
-
 const holds = (pool: PoolCase): number => expectHolds(poolProgram(pool)).schedules;
 
 describe('without putting off', () => {
@@ -25,12 +22,12 @@ describe('without putting off', () => {
 
   test('two workers take all that is pushed and all that is ready', () => {
     holds({ workers: 2, pushes: 1, events: 1, preemptions: 2 });
-    holds({ workers: 2, pushes: 2, events: 1, preemptions: DEEP });
-    holds({ workers: 2, pushes: 1, events: 2, preemptions: DEEP });
+    holds({ workers: 2, pushes: 2, events: 1, preemptions: 1 });
+    holds({ workers: 2, pushes: 1, events: 2, preemptions: 1 });
   });
 
   test('three workers, of which one may run, take all', () => {
-    holds({ workers: 3, concurrency: 1, pushes: 2, preemptions: DEEP });
+    holds({ workers: 3, concurrency: 1, pushes: 2, preemptions: 1 });
   });
 
   test('a worker that vanishes takes no wake-up and no poll hint with it', () => {
@@ -59,8 +56,8 @@ describe('with workers that linger before they rest', () => {
   });
 
   test('two workers do, and one that may run of three', () => {
-    holds({ workers: 2, pushes: 1, events: 1, lingers: true, preemptions: DEEP });
-    holds({ workers: 2, pushes: 2, lingers: true, preemptions: DEEP });
+    holds({ workers: 2, pushes: 1, events: 1, lingers: true, preemptions: 1 });
+    holds({ workers: 2, pushes: 2, lingers: true, preemptions: 1 });
     holds({ workers: 3, concurrency: 1, pushes: 1, lingers: true, preemptions: 1 });
   });
 

@@ -12,19 +12,18 @@ import { expectFails, expectHolds } from '../explorer/explore.ts';
 import { type FakePool, makeFakePool } from '../fake-pool.ts';
 import { type PoolCase, poolProgram } from './presence-world.ts';
 
-const DEEP = process.env['WAKEONE_STRESS'] === undefined ? 1 : 2;
 const holds = (pool: PoolCase): void => void expectHolds(poolProgram(pool));
 
 describe('a worker that is asked to retire', () => {
   test('loses no hint that is pushed at the same time', () => {
     holds({ workers: 2, pushes: 1, retires: [1], preemptions: 2 });
-    holds({ workers: 2, pushes: 2, retires: [1], preemptions: DEEP });
+    holds({ workers: 2, pushes: 2, retires: [1], preemptions: 1 });
     holds({ workers: 3, pushes: 1, retires: [1, 2], preemptions: 1 });
   });
 
   test('loses no event of the kernel', () => {
-    holds({ workers: 2, pushes: 1, events: 1, retires: [1], preemptions: DEEP });
-    holds({ workers: 2, events: 2, retires: [0], preemptions: DEEP });
+    holds({ workers: 2, pushes: 1, events: 1, retires: [1], preemptions: 1 });
+    holds({ workers: 2, events: 2, retires: [0], preemptions: 1 });
   });
 
   test('while another one vanishes', () => {
