@@ -314,39 +314,48 @@ inline becomeRunnable(bound) {
 #define CHANGED changing++
 #define ASK_FOR_REVIEW reviews++; changing--; excused = excused | runnable
 
-/* Presence.becomeRunnable(), #review(): Limit.yieldPlace() and enter() load the bound before the bits. */
+/*
+ * Presence.becomeRunnable(), #review(): Limit.yieldPlace() and enter() load the bound before the bits; who is in looks
+ * again whether that was asked for meanwhile.
+ */
 inline becomeRunnable(bound) {
   if
   :: atomic { isRunnable && reviews == reviewed -> LOOKED(reviewed) }
   :: atomic { !isRunnable || reviews != reviewed -> reviewed = reviews };
-     if
-     :: isRunnable ->
+     do
+     :: if
+        :: isRunnable ->
+           bound = concurrency;
+           if
+           :: atomic { (runnable & BIT(me)) && SIZE(runnable) > bound -> bound = 0; LEAVE; break }
+           :: atomic { !(runnable & BIT(me)) || SIZE(runnable) <= bound -> bound = 0 }
+           fi
+        :: !isRunnable
+        fi;
         bound = concurrency;
         if
-        :: atomic { (runnable & BIT(me)) && SIZE(runnable) > bound -> bound = 0; LEAVE }
-        :: atomic { !(runnable & BIT(me)) || SIZE(runnable) <= bound -> bound = 0 };
-           enter(bound)
-        fi
-     :: !isRunnable ->
-        enter(bound)
-     fi
-  fi
-}
-
-inline enter(bound) {
-  bound = concurrency;
-  if
-  :: atomic { !(runnable & BIT(me)) && SIZE(runnable) >= bound -> bound = 0; isRunnable = 0 }
-  :: atomic {
-       (runnable & BIT(me)) || SIZE(runnable) < bound -> runnable = runnable | BIT(me);
-       isRunnable = 1;
-       bound = 0;
+        :: atomic { !(runnable & BIT(me)) && SIZE(runnable) >= bound -> bound = 0; isRunnable = 0; break }
+        :: atomic {
+             (runnable & BIT(me)) || SIZE(runnable) < bound -> runnable = runnable | BIT(me);
+             isRunnable = 1;
+             bound = 0;
+             excused = excused | BIT(me)
+           }
+        fi;
+        if
+        :: atomic {
 #ifdef MUTANT_REVIEW_LATE
-       reviewed = reviews;
+             reviewed = reviews;
+#else
+             reviews == reviewed;
 #endif
-       LOOKED(reviewed)
-     };
-     startMonitor()
+             LOOKED(reviewed)
+           };
+           startMonitor();
+           break
+        :: atomic { reviews != reviewed -> reviewed = reviews }
+        fi
+     od
   fi
 }
 
