@@ -2,7 +2,7 @@
 import { defineHandlers, workerId } from 'wakeone/worker';
 
 export default defineHandlers(
-  { echo: {} },
+  { echo: { data: (connection) => void connection.write(connection.read()) } },
   {
     async init(workerData) {
       await new Promise((resolve) => setTimeout(resolve, 5));

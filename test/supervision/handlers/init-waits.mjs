@@ -2,6 +2,6 @@
 import { defineHandlers } from 'wakeone/worker';
 
 export default defineHandlers(
-  { echo: {} },
+  { echo: { data: (connection) => void connection.write(connection.read()) } },
   { init: () => new Promise((resolve) => setTimeout(resolve, 60_000).unref()) },
 );
