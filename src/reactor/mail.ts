@@ -10,6 +10,7 @@
  *     the monitor may have put a worker there that had read its mail meanwhile.
  * N3  Who always has work leaves no place. So the monitor, if mail has waited through a tick, asks all runnable workers for a
  *     look, and the first of them gives its place to a waiter in one step: nobody else can take it in between.
+ *     Who is about to rest looks whether he was given one after he has announced it: the giver wakes who has.
  * N4  A place is given to a worker that is there: its mailbox is open after it was given, or it is taken back.
  */
 import { Counter, type Layout, Owner, Word } from '../slots/layout.ts';
@@ -115,7 +116,8 @@ export class Mail {
     const next = 31 - Math.clz32(rest & -rest);
     this.stopWaiting(next);
     if (!runnable.transfer(worker, next)) return false;
-    if (this.boxes.isOpen(next)) lot.wake(next);
+    // One that the monitor has put there late may wait in the kernel.
+    if (this.boxes.isOpen(next)) void (lot.wake(next) || this.#kick(next));
     else if (runnable.leave(next)) this.#dispatcher.wakeIfWork();
     return true;
   }

@@ -230,7 +230,7 @@ export class Presence {
     this.#dispatcher.lot.announce(this.#worker, how);
     this.stopSearching();
     this.#dispatcher.mail.passPlace();
-    return this.hasReason();
+    return this.hasReason() || this.#hasPlace;
   }
 
   /** True if somebody has woken it. */
@@ -278,7 +278,12 @@ export class Presence {
     this.#dispatcher.mail.stopWaiting(this.#worker);
     this.#dispatcher.announceWait();
     this.#dispatcher.mail.passPlace();
-    return this.finds();
+    return this.finds() || this.#hasPlace;
+  }
+
+  /** Whether another worker has given it a place since it left its own (N3). */
+  get #hasPlace(): boolean {
+    return (this.#limit.runnable.bits & (1 << this.#worker)) !== 0;
   }
 
   /** True if it was kicked, whatever else has come. */
