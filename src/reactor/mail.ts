@@ -73,6 +73,11 @@ export class Mail {
     else this.#kick(worker);
   }
 
+  /** Wakes a worker that is parked, or waits in the kernel. True if it has. */
+  #wake(worker: number): boolean {
+    return this.#dispatcher.lot.wake(worker) || this.#kick(worker);
+  }
+
   /** Wakes a worker if it waits in the kernel. */
   #kick(worker: number): boolean {
     const isPoller = this.#dispatcher.pollHolder === Owner.FIRST_WORKER + worker;
@@ -92,18 +97,15 @@ export class Mail {
 
   /** There may be room: wakes one that waits for it. Any thread, after it has made room. */
   passPlace(): void {
-    const { lot, limit, memory } = this.#dispatcher;
+    const { limit, memory } = this.#dispatcher;
     let rest = memory.port.load(Word.WAITERS);
     if (rest === 0 || !limit.hasRoom) return;
-    for (; rest !== 0; rest &= rest - 1) {
-      const worker = 31 - Math.clz32(rest & -rest);
-      if (lot.wake(worker) || this.#kick(worker)) return;
-    }
+    for (; rest !== 0; rest &= rest - 1) if (this.#wake(31 - Math.clz32(rest & -rest))) return;
   }
 
   /** Gives the place of `worker`, which is runnable, to one that waits. True if it has: then it must leave off. The worker. */
   handOver(worker: number): boolean {
-    const { lot, limit, runnable, memory } = this.#dispatcher;
+    const { limit, runnable, memory } = this.#dispatcher;
     const waiters = memory.port.load(Word.WAITERS) & ~(1 << worker);
     if (waiters === 0) return false;
     if (limit.hasRoom) {
@@ -117,7 +119,7 @@ export class Mail {
     this.stopWaiting(next);
     if (!runnable.transfer(worker, next)) return false;
     // One that the monitor has put there late may wait in the kernel.
-    if (this.boxes.isOpen(next)) void (lot.wake(next) || this.#kick(next));
+    if (this.boxes.isOpen(next)) this.#wake(next);
     else if (runnable.leave(next)) this.#dispatcher.wakeIfWork();
     return true;
   }

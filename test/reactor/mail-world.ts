@@ -201,7 +201,9 @@ function workerBody(id: number, pool: MailCase): Body {
       // A hint that was pushed twice, once to a mailbox that was closed for a moment, is given back: here it is dropped, the
       // one in the mailbox must do.
       const elsewhere = home !== NO_HOME && isWorker(home) && home !== id;
+      const mayBeTwice = pool.mortal === true || pool.retires !== undefined;
       if (!elsewhere) port.add(HANDLED, port.exchange(waits(slot), 0));
+      else self.check(port.load(waits(slot)) === 0 || mayBeTwice, 'a slot runs where it does not live');
     }
     return next();
   };
