@@ -95,8 +95,8 @@ export function candidateOf(
 
 /**
  * Proves each server right, then measures them in rounds that each begin with another one. In a round of one burst the servers
- * run one after the other. In one of several they are there together, the silent ones idle: each is warmed up once, and then
- * they take turns, so that what the machine does meanwhile hits all of them alike.
+ * run one after the other. In one of several they are there together, the silent ones idle: each is warmed up once, by what it is to be
+ * measured with, and then they take turns, so that what the machine does meanwhile hits all of them alike.
  */
 export async function measureRounds(
   title: string,
@@ -141,7 +141,7 @@ async function takeBursts(
     const running = results.map(({ samples }, i) => ({ samples, server: servers[i] as Server }));
     if (load.warmup > 0)
       for (const { server } of running)
-        await runRequests(programs, server, { ...load, requests: load.warmup, warmup: 0 });
+        await takeSample(programs, server, { ...load, requests: load.warmup, warmup: 0 }, amounts);
     const burst = { ...load, warmup: Math.min(load.warmup, Math.ceil(load.requests * SETTLING)) };
     for (let i = 0; i < bursts; i++)
       for (const { server, samples } of rotated(running, round + i))
