@@ -44,6 +44,7 @@ import { openTimer, type Timer, type TimerOptions } from './sources/timer.ts';
 import { Attachments } from './supervision/attachments.ts';
 import { Descriptors, reservedDescriptors } from './supervision/descriptors.ts';
 import { forgetAtExit, stopAtExit } from './supervision/exit-hook.ts';
+import { Renewal } from './supervision/renewal.ts';
 import { Supervisor } from './supervision/supervisor.ts';
 
 export type CloseOptions = {
@@ -78,6 +79,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
   readonly #supervisor: Supervisor;
   readonly #attachments: Attachments;
   readonly #ending: PoolEnd;
+  readonly #renewal: Renewal;
   readonly #servers = new Set<Server>();
   readonly #keepAlive = new MessageChannel();
   #entries: HandlerEntry[] = [];
@@ -138,6 +140,7 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
       onExit: (owner) => this.#attachedExit(owner),
       onNews: (news) => this.#hearAttached(news),
     });
+    this.#renewal = new Renewal(dispatcher, strands, this.#descriptors);
     this.#ending = new PoolEnd(this.#memory, strands, this.#supervisor, this.#attachments, options.graceMs);
     this.#keepAlive.port1.on('message', () => {});
     this.#keepAlive.port1.unref();
@@ -388,6 +391,9 @@ export class Pool extends EventEmitter<PoolEvents> implements AsyncDisposable {
         break;
       case 'short':
         if (this.#supervisor.short) this.#supervisor.grow();
+        break;
+      case 'leftover':
+        this.#renewal.ask();
         break;
       case 'close':
         void this.close(message.timeoutMs === undefined ? {} : { timeoutMs: message.timeoutMs });

@@ -98,6 +98,8 @@ export interface Native {
   setNonBlocking(fd: number): number;
   /** A duplicate with a number of at least `lowest`, close-on-exec. */
   duplicate(fd: number, lowest: number): number;
+  /** Makes `number`, which is open, a duplicate of `fd`, another one: in one step, so that it never is nobody's. Close-on-exec. */
+  replace(number: number, fd: number): number;
 
   /** Kernel's id of this thread. */
   threadId(): number;

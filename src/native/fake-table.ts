@@ -44,6 +44,14 @@ export class FakeTable {
     return file;
   }
 
+  /** Makes `fd` refer to `file`; what it referred to is released as by close(). */
+  replace(fd: number, file: FakeFile): number {
+    file.references++;
+    this.close(fd);
+    this.#files.set(fd, file);
+    return fd;
+  }
+
   #lowestFree(lowest: number): number {
     let fd = lowest;
     while (this.#files.has(fd)) fd++;

@@ -284,6 +284,14 @@ export class FakeNative extends FakeScript implements Native {
     return lowest < this.#table.limit ? this.#table.open(file, lowest) : Errno.EINVAL;
   }
 
+  replace(number: number, fd: number): number {
+    const failed = this.enter('replace', number, fd);
+    if (failed !== 0) return failed;
+    const file = this.#table.get(fd);
+    if (file === undefined) return Errno.EBADF;
+    return number === fd ? Errno.EINVAL : this.#table.replace(number, file);
+  }
+
   threadId(): number {
     return THREAD_ID;
   }

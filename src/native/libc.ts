@@ -65,6 +65,7 @@ function bind() {
     send: call('int send(int, uintptr_t, uintptr_t, int)'),
     close: call('int close(int)'),
     fcntl: libc.func('int fcntl(int, int, ...)') as (fd: number, op: number, ...rest: unknown[]) => number,
+    dup3: call('int dup3(int, int, int)'),
     getpid: call('int getpid()'),
     sched_yield: call('int sched_yield()'),
     syscall: libc.func('long syscall(long, ...)') as (number: number) => number,
@@ -258,6 +259,10 @@ export class Libc implements Native {
 
   duplicate(fd: number, lowest: number): number {
     return this.#result(this.#c.fcntl(fd, F_DUPFD_CLOEXEC, 'int', lowest));
+  }
+
+  replace(number: number, fd: number): number {
+    return this.#result(this.#c.dup3(fd, number, CLOEXEC));
   }
 
   threadId(): number {

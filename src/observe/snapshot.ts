@@ -31,7 +31,7 @@ export type PoolStats = {
   readonly staleEvents: number;
   /** Times a worker was found asleep in a handler, undeclared, while work waited and the limit was reached. */
   readonly blockedFound: number;
-  /** Times the epoll set was rebuilt. */
+  /** Times the epoll set was replaced, because registrations that had ended went on reporting events. */
   readonly rebuilds: number;
   /** Wake-ups that were lost and made good by a safety net. Must stay 0. */
   readonly rescuedWakeups: number;

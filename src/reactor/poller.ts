@@ -9,6 +9,7 @@ import { BATCH_EVENTS, Config, Counter } from '../slots/layout.ts';
 import { NO_EVENT, type PoolMemory } from '../slots/memory.ts';
 import { Outcome } from '../slots/table.ts';
 import { type PoolDispatcher, OwnEvent } from './dispatcher.ts';
+import { Leftovers } from './leftovers.ts';
 import { enqueue } from './queueing.ts';
 
 /** Folds epoll's bits into the six of a slot word: RDHUP (0x2000) becomes 32, the lower five keep their places. */
@@ -28,10 +29,14 @@ export class Poller {
   /** Of the batch. Asked for by who polls: memory that has an address is kept until the thread ends. */
   #address: number | undefined;
   readonly #set: number;
+  readonly #leftovers = new Leftovers();
+  readonly #onLeftover: () => void;
   /** Set once the stop descriptor was seen. */
   stopped = false;
 
-  constructor(dispatcher: PoolDispatcher) {
+  /** `onLeftover` is called when a registration that has ended goes on reporting events. */
+  constructor(dispatcher: PoolDispatcher, onLeftover: () => void = () => {}) {
+    this.#onLeftover = onLeftover;
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;
@@ -61,11 +66,12 @@ export class Poller {
       const at = layout.batch + i * stride;
       const index = words[at + indexAt] ?? NO_EVENT;
       if (index >= 0 && index < layout.maxFds) {
-        const outcome = slots.deliver(index, words[at + generationAt] ?? 0, readyFromEpoll(words[at] ?? 0));
+        const generation = words[at + generationAt] ?? 0;
+        const outcome = slots.deliver(index, generation, readyFromEpoll(words[at] ?? 0));
         if (outcome === Outcome.PUSH) {
           if (enqueue(this.#dispatcher, index)) pushed++;
         } else if (outcome === Outcome.REFUSED) {
-          this.#memory.count(Counter.STALE);
+          this.#refused(index, generation);
         }
       } else if (index === OwnEvent.STOP) {
         this.stopped = true;
@@ -73,5 +79,12 @@ export class Poller {
       words[at + indexAt] = NO_EVENT;
     }
     return pushed;
+  }
+
+  #refused(index: number, generation: number): void {
+    this.#memory.count(Counter.STALE);
+    // One that is closing is not over.
+    if (this.#memory.slots.isOf(index, generation)) return;
+    if (this.#leftovers.note(index, generation, performance.now())) this.#onLeftover();
   }
 }

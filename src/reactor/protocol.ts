@@ -49,6 +49,8 @@ export type FromWorker =
   | { readonly type: 'starved'; readonly fd: number; readonly errno: number }
   /** Hints wait, nobody is parked, and the limit has room. */
   | { readonly type: 'short' }
+  /** A registration that has ended goes on reporting events. */
+  | { readonly type: 'leftover' }
   /** Something has a timeout, and there is no monitor yet. */
   | { readonly type: 'timed' }
   /** A handler asks for the pool's end. */

@@ -46,6 +46,8 @@ export type End = (typeof End)[keyof typeof End];
 export type ReactorHooks = {
   /** Somebody asks this worker to look at its pending handlers. */
   readonly onAttention: () => void;
+  /** A registration that has ended goes on reporting events. */
+  readonly onLeftover: () => void;
   /** The loop has ended. */
   readonly onEnd: (end: End) => void;
 };
@@ -85,7 +87,7 @@ export class Reactor {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#strands = strands;
-    this.#poller = new Poller(dispatcher);
+    this.#poller = new Poller(dispatcher, hooks.onLeftover);
     this.#sources = sources;
     this.#hooks = hooks;
     this.#line = this.#memory.layout.worker(worker);
@@ -159,6 +161,7 @@ export class Reactor {
       this.#strands.restore(index, claimed);
       return;
     }
+    if (!this.#strands.follow(index, claimed)) return;
     const kind = kindOf(config);
     const source = this.#sources[kind];
     this.#linger.noteTurn(kind);

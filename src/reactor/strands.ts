@@ -3,14 +3,15 @@
  * `epoll_ctl` and `close` on an fd is made by the owner of its slot, and in oneshot mode the re-arm comes first, then
  * the change to ARMED.
  */
-import { Epoll, EpollOp, type Native } from '../native/index.ts';
-import { Config, Counter, Owner } from '../slots/layout.ts';
+import { Epoll, type Native } from '../native/index.ts';
+import { Counter, Owner } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, homeOf, NO_HOME, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { NO_LIMITS } from '../slots/timeouts.ts';
 import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
 import type { Dispatcher, DispatcherKernel } from './dispatcher.ts';
+import { EpollSet, type SetKernel } from './epoll-set.ts';
 import { epollFromReady } from './poller.ts';
 import { enqueue, enqueueHint } from './queueing.ts';
 
@@ -18,26 +19,45 @@ import { enqueue, enqueueHint } from './queueing.ts';
 const EDGE_BITS = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.EDGE;
 /** Conditions that the kernel reports whether asked or not. */
 const UNMASKABLE = Ready.ERR | Ready.HUP;
+const oneshotBits = (wanted: number): number => epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
 
 /** What of the kernel is needed here. */
-export type SlotKernel = DispatcherKernel & Pick<Native, 'epollControl' | 'close'>;
+export type SlotKernel = DispatcherKernel & SetKernel & Pick<Native, 'close'>;
 
 export class Strands {
   readonly #dispatcher: Dispatcher<PoolMemory, SlotKernel>;
   readonly #memory: PoolMemory;
   readonly #native: SlotKernel;
+  readonly #set: EpollSet;
 
   constructor(dispatcher: Dispatcher<PoolMemory, SlotKernel>) {
     this.#dispatcher = dispatcher;
     this.#memory = dispatcher.memory;
     this.#native = dispatcher.native;
+    this.#set = new EpollSet(dispatcher.memory, dispatcher.native);
   }
 
   /** Makes the kernel's registration of a slot that the caller has just taken. 0, or a negated errno. */
-  arm(index: number, generation: number, wanted: number): number {
-    const edge = (this.#memory.records.config(index) & Trait.EDGE) !== 0;
-    const bits = edge ? EDGE_BITS : epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
-    return this.#control(EpollOp.ADD, index, bits, generation);
+  arm(index: number, wanted: number): number {
+    return this.#set.add(index, this.#isEdge(index) ? EDGE_BITS : oneshotBits(wanted));
+  }
+
+  /**
+   * At the beginning of a turn: if the pool has another epoll set by now, the slot moves into it. False if it cannot, and the
+   * turn is over: its next one is the last. The owner.
+   */
+  follow(index: number, claimed: number): boolean {
+    if (!this.#set.isBehind(index)) return true;
+    // A oneshot that is wanted again is armed at the end of the turn.
+    if (this.#set.follow(index, this.#isEdge(index) ? EDGE_BITS : oneshotBits(0)) >= 0) return true;
+    this.#lose(index);
+    this.restore(index, claimed);
+    return false;
+  }
+
+  /** Whether a slot must move into another epoll set yet. Any thread: a guess, right if it had been registered before. */
+  isBehind(index: number): boolean {
+    return this.#set.isBehind(index);
   }
 
   /**
@@ -57,10 +77,9 @@ export class Strands {
    * `turn` there is one in any case.
    */
   handOver(index: number, wanted: number, turn = false): void {
-    const { slots, records, me } = this.#memory;
+    const { slots, me } = this.#memory;
     if (turn) slots.request(index, slots.generation(index), Flag.CONTROL);
-    const edge = (records.config(index) & Trait.EDGE) !== 0;
-    const outcome = slots.finish(index, me, READY_NONE, edge ? wanted : READY_ALL, false);
+    const outcome = slots.finish(index, me, READY_NONE, this.#isEdge(index) ? wanted : READY_ALL, false);
     if (outcome === Outcome.PUSH) this.#pushLater(index);
   }
 
@@ -115,9 +134,8 @@ export class Strands {
   }
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
-    const { slots, records, me } = this.#memory;
-    const edge = (records.config(index) & Trait.EDGE) !== 0;
-    const outcome = edge
+    const { slots, me } = this.#memory;
+    const outcome = this.#isEdge(index)
       ? slots.finish(index, me, leftover, wanted, silent)
       : this.#finishOneshot(index, wanted, silent);
     if (outcome === Outcome.PUSH && enqueue(this.#dispatcher, index)) {
@@ -130,7 +148,7 @@ export class Strands {
   #finishOneshot(index: number, wanted: number, silent: boolean): Outcome {
     // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
     // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
-    if (!silent && this.#rearm(index, wanted) < 0) this.#lose(index);
+    if (!silent && this.#set.modify(index, oneshotBits(wanted)) < 0) this.#lose(index);
     return this.#memory.slots.finish(index, this.#memory.me, READY_NONE, READY_ALL, silent);
   }
 
@@ -207,11 +225,9 @@ export class Strands {
     const owned = (config & Trait.OWN) !== 0 && !keepFd;
     const parent = records.parent(index);
     const parentGeneration = records.parentGeneration(index);
-    const generation = slots.generation(index);
     // A descriptor that came from the app may have been closed behind our back, and its number be somebody else's now: the
     // kernel knows whether it is still the file that we registered (G4).
-    const ours =
-      (config & Trait.STREAM) !== 0 && owned ? true : this.#control(EpollOp.DEL, index, 0, generation) === 0;
+    const ours = ((config & Trait.STREAM) !== 0 && owned) || this.#set.remove(index);
     // Counted out before the slot may be taken over, and before those that wait for the end are told.
     const { last, starved } = census.leave(index);
     slots.endGeneration(index);
@@ -241,9 +257,8 @@ export class Strands {
   /** The last registration has ended. Set by whoever must know. */
   onLast: () => void = () => {};
 
-  #rearm(index: number, wanted: number): number {
-    const bits = epollFromReady(wanted & ~UNMASKABLE) | Epoll.ONESHOT;
-    return this.#control(EpollOp.MOD, index, bits, this.#memory.slots.generation(index));
+  #isEdge(index: number): boolean {
+    return (this.#memory.records.config(index) & Trait.EDGE) !== 0;
   }
 
   /**
@@ -266,18 +281,5 @@ export class Strands {
     if (owner !== undefined && owner <= 32 && slots.state(index) === State.ACTIVE) {
       this.#dispatcher.callAttention(owner - 1);
     }
-  }
-
-  /** What has no descriptor has nothing to tell the kernel. */
-  #control(op: EpollOp, index: number, bits: number, generation: number): number {
-    if (index >= this.#memory.layout.maxFds) return 0;
-    return this.#native.epollControl(
-      this.#memory.config(Config.EPOLL_FD),
-      op,
-      index,
-      bits,
-      index,
-      generation,
-    );
   }
 }

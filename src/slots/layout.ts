@@ -56,7 +56,7 @@
 import { markWords } from '../sync/marks.ts';
 import { overflowWords } from '../sync/overflow.ts';
 
-export const LAYOUT_VERSION = 8;
+export const LAYOUT_VERSION = 9;
 export const LINE = 16;
 export const MAX_WORKERS = 32;
 
@@ -91,9 +91,12 @@ export const POLL_HINTS = 8;
 /** Hot words: each begins a line (a multiple of 16), beside it only what is touched at the same moments. */
 export const Word = {
   /** Phase of the pool, written by the app's thread; beside it how often the runnable workers were asked to look at the limit
-   *  again. Both change rarely and are read, plainly, before each hint. */
+   *  again, how often the epoll set was replaced, and the number of the former one, 0 before the first time. All change rarely
+   *  and are read, plainly, before each hint. */
   PHASE: 16,
   REVIEWS: 17,
+  EPOCH: 18,
+  FORMER_SET: 19,
   RING_HEAD: 32,
   RING_TAIL: 48,
   /** Bitmap of parked workers; the clock of their stamps beside it is touched at the same moments. */

@@ -27,6 +27,8 @@ export const Trait = {
   TRANSIENT: 0x200000,
   /** AF_UNIX or otherwise without TCP options. */
   NOT_TCP: 0x100000,
+  /** Registered in an epoll set of an odd epoch. (In the place of a merge, which what has a descriptor has none of.) */
+  ODD: 0x400000,
   /** Its times hold something: the monitor looks at them. (0x200000 and 0x400000 are MERGE_SHIFT's.) */
   TIMED: 0x800000,
   /** It has an idle timeout, which each activity pushes ahead. */
@@ -156,6 +158,18 @@ export class SlotRecords {
 
   config(index: number): number {
     return this.#words[this.#layout.slot(index) + SlotWord.CONFIG] ?? 0;
+  }
+
+  /** Says in which epoch a slot was registered, or has moved. The owner, of a slot with a descriptor. */
+  setEpoch(index: number, epoch: number): void {
+    const at = this.#layout.slot(index) + SlotWord.CONFIG;
+    if ((epoch & 1) !== 0) this.#port.or(at, Trait.ODD);
+    else if (this.isOdd(index)) this.#port.and(at, ~Trait.ODD);
+  }
+
+  /** Whether that epoch was odd. Any thread. */
+  isOdd(index: number): boolean {
+    return (this.config(index) & Trait.ODD) !== 0;
   }
 
   /** Says that a slot has times from now on. The owner. */

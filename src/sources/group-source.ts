@@ -191,7 +191,7 @@ export class GroupSource implements Source, GroupTurns {
     // One that a handler has used as a peer and taken out may be in another group by now, whose owner runs its turns.
     if (groups.refOf(index) !== run.ref) return true;
     const claimed = slots.claim(index, me);
-    if (claimed === 0) return true;
+    if (claimed === 0 || !this.#context.strands.follow(index, claimed)) return true;
     groups.setTicket(index);
     this.#setMember(run, index);
     this.#sources[kindOf(records.config(index))]?.turn(index, claimed);

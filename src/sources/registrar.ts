@@ -131,7 +131,7 @@ export class Registrar {
       records.giveReason(fd, generation, Cause.WORKER_DIED, 0);
       slots.request(fd, generation, Flag.FORCED);
     }
-    const result = this.#strands.arm(fd, generation, first);
+    const result = this.#strands.arm(fd, first);
     if (result < 0) {
       this.#strands.abandon(fd);
       return result;

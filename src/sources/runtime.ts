@@ -149,7 +149,11 @@ export async function runReactor(task: ReactorTask): Promise<void> {
     send({ type: 'starved', fd, errno });
   });
   const end = await new Promise<End>((resolve) => {
-    const hooks = { onAttention: () => pending.attend(), onEnd: resolve };
+    const hooks = {
+      onAttention: () => pending.attend(),
+      onLeftover: () => send({ type: 'leftover' }),
+      onEnd: resolve,
+    };
     const functions = new FdSource(context);
     // By Kind: RAW, CONNECTION, LISTENER, EVENT, ITEM, TIMER; then GROUP.
     const members = [functions, connections, listeners, functions, functions, functions];

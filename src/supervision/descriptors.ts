@@ -1,6 +1,6 @@
 /**
- * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, two for the monitor and three for each worker. Made and closed by
- * the app's thread: a worker that needed one later might get none (EMFILE), and one that died would leave it open.
+ * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, two for the monitor and three for each worker, one for a
+ * set that was replaced. Made and closed by the app's thread: a worker that needed one later might get none (EMFILE), and one that died would leave it open.
  */
 import { SystemError } from '../errors.ts';
 import { Epoll, EpollOp, type Native } from '../native/index.ts';
@@ -28,6 +28,8 @@ export class Descriptors {
   readonly timer: number;
   readonly monitorSet: number;
   readonly workers: readonly WorkerDescriptors[];
+  /** The pool's epoll set before the last renew(). Since forgetFormer() it is another number of the set of today. */
+  #former: number | undefined;
   readonly #native: Native;
   readonly #open: number[] = [];
 
@@ -38,9 +40,7 @@ export class Descriptors {
       this.epoll = this.#keep('epoll_create1', native.epollCreate());
       this.wake = this.#keep('eventfd', native.eventfd());
       this.stop = this.#keep('eventfd', native.eventfd());
-      // Neither is ever read: each write to the edge-triggered one is a new event, the level-triggered one stays.
-      this.#watch(this.epoll, this.wake, Epoll.IN | Epoll.EDGE, OwnEvent.WAKE);
-      this.#watch(this.epoll, this.stop, Epoll.IN, OwnEvent.STOP);
+      this.#watchOwn(this.epoll);
       this.timer = this.#keep('timerfd_create', native.timer());
       this.monitorSet = this.#keep('epoll_create1', native.epollCreate());
       this.#watch(this.monitorSet, this.timer, Epoll.IN | Epoll.EDGE, this.timer);
@@ -50,6 +50,37 @@ export class Descriptors {
       this.close();
       throw error;
     }
+  }
+
+  /**
+   * Puts an empty set in the place of the pool's, under its number, and calls `publish` with the number that the former one
+   * has from then on, before anybody can need it. False if there are no descriptors, or no memory, for that: then nothing has
+   * changed.
+   */
+  renew(publish: (former: number) => void): boolean {
+    const native = this.#native;
+    const fresh = native.epollCreate();
+    if (fresh < 0) return false;
+    try {
+      this.#watchOwn(fresh);
+      // Number 0 is free where stdin is closed, and says that there is none.
+      this.#former ??= this.#keep('fcntl', native.duplicate(this.epoll, 1));
+    } catch {
+      native.close(fresh);
+      return false;
+    }
+    publish(this.#former);
+    // Nobody hears of the former one any more. The name of a set in another one is its file and its number.
+    for (const { pollSet } of this.workers) native.epollControl(pollSet, EpollOp.DEL, this.epoll, 0, 0, 0);
+    native.replace(this.epoll, fresh);
+    for (const { pollSet } of this.workers) this.#watch(pollSet, this.epoll, Epoll.IN, this.epoll);
+    native.close(fresh);
+    return true;
+  }
+
+  /** No slot is in the former set: it ends. */
+  forgetFormer(): void {
+    if (this.#former !== undefined) this.#native.replace(this.#former, this.epoll);
   }
 
   close(): void {
@@ -75,6 +106,12 @@ export class Descriptors {
     this.#watch(parkSet, event, Epoll.IN | Epoll.EDGE, event);
     this.#watch(parkSet, this.stop, Epoll.IN, OwnEvent.STOP);
     return { event, pollSet, parkSet };
+  }
+
+  /** Neither is ever read: each write to the edge-triggered one is a new event, the level-triggered one stays. */
+  #watchOwn(set: number): void {
+    this.#watch(set, this.wake, Epoll.IN | Epoll.EDGE, OwnEvent.WAKE);
+    this.#watch(set, this.stop, Epoll.IN, OwnEvent.STOP);
   }
 
   #watch(set: number, fd: number, bits: number, event: number): void {

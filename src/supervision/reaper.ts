@@ -10,12 +10,13 @@
  * (G4). Without the DEL the set itself would tell, but would go on reporting a file of which there is a duplicate. The
  * pool's own connections are closed without it, so none of them is lost.
  */
-import { EpollOp, type Native } from '../native/index.ts';
+import type { Native } from '../native/index.ts';
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
+import { EpollSet } from '../reactor/epoll-set.ts';
 import { Poller } from '../reactor/poller.ts';
 import { enqueue, enqueueHint } from '../reactor/queueing.ts';
 import type { Buffers } from '../slots/buffers.ts';
-import { BATCH_EVENTS, Config, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
+import { BATCH_EVENTS, Owner, WorkerPhase, WorkerWord, Word } from '../slots/layout.ts';
 import { NO_GROUP } from '../slots/groups.ts';
 import type { PoolMemory } from '../slots/memory.ts';
 import { Cause, handlerOf, Kind, kindOf, mergeOf, Phase, Trait } from '../slots/record.ts';
@@ -233,9 +234,9 @@ function finishClosing(dispatcher: PoolDispatcher, native: Native, index: number
   groups.forget(index);
   homes.leave(index);
   const ended = !isGeneration(slots.word(index), slots.generation(index));
-  const set = dispatcher.memory.config(Config.EPOLL_FD);
+  const set = new EpollSet(dispatcher.memory, native);
   // The index of a source without a descriptor may be the number of a file of somebody's, the pool's own too.
-  const isOurs = index < layout.maxFds && native.epollControl(set, EpollOp.DEL, index, 0, index, 0) === 0;
+  const isOurs = index < layout.maxFds && set.remove(index);
   const owned = (records.config(index) & Trait.OWN) !== 0;
   const parent = records.parent(index);
   const parentGeneration = records.parentGeneration(index);

@@ -137,6 +137,37 @@ describe.each(kernels)('on %s', (_, boot) => {
       expect(m.readBytes(copy)).toHaveLength(8);
     });
 
+    test('a number can be made another file’s, and never is nobody’s', () => {
+      const [reader, writer] = m.pipe();
+      const fd = m.eventfd();
+      expect(m.native.replace(writer, fd)).toBe(writer);
+      expect(m.native.statusFlags(writer)).toBe(m.native.statusFlags(fd));
+      // The writer is gone.
+      expect(m.readBytes(reader)).toHaveLength(0);
+      m.native.signal(writer);
+      expect(m.readBytes(fd)).toHaveLength(8);
+      m.close(fd);
+      expect(m.native.signal(writer)).toBe(8);
+      expect(m.native.replace(writer, fd)).toBe(Errno.EBADF);
+      expect(m.native.replace(writer, writer)).toBe(Errno.EINVAL);
+    });
+
+    test('an epoll set that another one replaces keeps what it has under its other number', () => {
+      const [set, next, fd] = [m.set(), m.set(), m.eventfd()];
+      m.add(set, fd, IN, 1);
+      const former = m.own(m.native.duplicate(set, 0));
+      expect(m.native.replace(set, next)).toBe(set);
+      m.native.signal(fd);
+      expect(m.events(set)).toEqual([]);
+      expect(m.modify(set, fd, IN, 2)).toBe(Errno.ENOENT);
+      expect(m.add(set, fd, IN, 2)).toBe(0);
+      expect(m.events(set)).toEqual([{ bits: IN, index: 2, generation: 0 }]);
+      expect(m.events(former)).toEqual([{ bits: IN, index: 1, generation: 0 }]);
+      expect(m.native.replace(former, set)).toBe(former);
+      expect(m.modify(former, fd, IN, 3)).toBe(0);
+      expect(m.events(next)).toEqual([{ bits: IN, index: 3, generation: 0 }]);
+    });
+
     test('the flags of what the layer makes say non-blocking', () => {
       const flags = m.native.statusFlags(m.eventfd());
       expect(flags & 0o4000).toBe(0o4000);
