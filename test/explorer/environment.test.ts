@@ -3,7 +3,7 @@
  * words that are no point of decision, loops.
  */
 import { describe, expect, test } from 'vitest';
-import { expectFails, expectHolds } from './explore.ts';
+import { expectFails, expectHoldsWithin } from './explore.ts';
 import { again, type Body, type View } from './program.ts';
 
 const COUNTER = 100;
@@ -26,7 +26,7 @@ describe('sleeping, timing out and vanishing', () => {
       return undefined;
     };
     const woken = new Set<string>();
-    expectHolds({
+    expectHoldsWithin({
       threads: [thread('A', sleeps), thread('B', sleeps), thread('W', wakes)],
       // Without preemptions a thread sleeps right after it has taken its number.
       preemptions: 0,
@@ -48,7 +48,7 @@ describe('sleeping, timing out and vanishing', () => {
     const threads = [thread('A', body), thread('B', body)];
     const logs = new Set<string>();
     const end = (view: View): void => void logs.add(`${view.log('A').join()}${view.log('B').join()}`);
-    const found = expectHolds({ threads, silent: (at) => at === DATA, prune: false, end });
+    const found = expectHoldsWithin({ threads, silent: (at) => at === DATA, prune: false, end });
     expect(found.schedules).toBe(2);
     // Each of the two steps comes with its look at the word and its change of it.
     expect([...logs].toSorted()).toEqual(['01', '10']);
@@ -67,7 +67,7 @@ describe('sleeping, timing out and vanishing', () => {
       return undefined;
     };
     const end = (view: View): void => void seen.add(view.log('A').join());
-    expectHolds({ threads: [thread('A', sleeps), thread('W', wakes)], timeouts: 1, end });
+    expectHoldsWithin({ threads: [thread('A', sleeps), thread('W', wakes)], timeouts: 1, end });
     expect([...seen].toSorted()).toEqual(['0', '1']);
   });
 
@@ -87,7 +87,7 @@ describe('sleeping, timing out and vanishing', () => {
       ends.add(`${view.status('V')} ${view.status('R')} ${view.log('R').join()}`);
     };
     const threads = [thread('V', victim, true), { name: 'R', body: reaper, reaps: 'V' }];
-    expectHolds({ threads, vanishings: 1, end });
+    expectHoldsWithin({ threads, vanishings: 1, end });
     expect([...ends].toSorted()).toEqual(['done dormant ', 'vanished done 0', 'vanished done 1']);
     expectFails(
       { threads: threads.slice(0, 1), vanishings: 1, end: (view) => expect(view.word(FLAG)).toBe(0) },
@@ -107,7 +107,7 @@ describe('sleeping, timing out and vanishing', () => {
       return undefined;
     };
     const ends = new Set<string>();
-    expectHolds({
+    expectHoldsWithin({
       threads: [thread('A', sleeps, true), thread('B', sleeps), thread('W', wakes)],
       vanishings: 1,
       mayEndAsleep: ['A', 'B'],
@@ -133,7 +133,7 @@ describe('sleeping, timing out and vanishing', () => {
       port.notify(FLAG, 1);
       return undefined;
     };
-    const found = expectHolds({
+    const found = expectHoldsWithin({
       threads: [thread('worker', worker), thread('giver', giver)],
       mayEndAsleep: ['worker'],
       end: (view) => expect(view.word(COUNTER)).toBe(1),

@@ -3,7 +3,7 @@
  * proofs of the other files are worth what this one shows).
  */
 import { describe, expect, test } from 'vitest';
-import { expectFails, expectHolds, explore } from './explore.ts';
+import { expectFails, expectHoldsWithin, explore } from './explore.ts';
 import type { Body, Program, View } from './program.ts';
 
 const COUNTER = 100;
@@ -37,26 +37,26 @@ function countSchedules(left: readonly number[], last: number, bound: number): n
 describe('counting', () => {
   test('two threads of three steps have (6 over 3) schedules', () => {
     const threads = [thread('A', steps(3)), thread('B', steps(3))];
-    const found = expectHolds({ threads, prune: false });
+    const found = expectHoldsWithin({ threads, prune: false });
     expect(found.schedules).toBe(20);
   });
 
   test('three threads of two steps have 6! / (2! 2! 2!) schedules', () => {
     const threads = [thread('A', steps(2)), thread('B', steps(2)), thread('C', steps(2))];
-    expect(expectHolds({ threads, prune: false }).schedules).toBe(90);
+    expect(expectHoldsWithin({ threads, prune: false }).schedules).toBe(90);
   });
 
   test.each([0, 1, 2, 3, 4])(
     '%i preemptions allow as many schedules as a direct count says',
     (preemptions) => {
       const threads = [thread('A', steps(3)), thread('B', steps(2)), thread('C', steps(2))];
-      const found = expectHolds({ threads, preemptions, prune: false });
+      const found = expectHoldsWithin({ threads, preemptions, prune: false });
       expect(found.schedules).toBe(countSchedules([3, 2, 2], -1, preemptions));
     },
   );
 
   test('a mortal thread of two steps can vanish at three places or not at all', () => {
-    const found = expectHolds({ threads: [thread('A', steps(2), true)], vanishings: 1, prune: false });
+    const found = expectHoldsWithin({ threads: [thread('A', steps(2), true)], vanishings: 1, prune: false });
     // The third place is behind its last step, where it has returned: that is no vanishing.
     expect(found.schedules).toBe(3);
   });
@@ -73,7 +73,7 @@ describe('counting', () => {
         seen.add(`${view.log('A').join(' ')} | ${view.log('B').join(' ')} | ${view.log('C').join(' ')}`);
       };
       const threads = [thread('A', body), thread('B', body), thread('C', body)];
-      expectHolds({ threads, prune, end });
+      expectHoldsWithin({ threads, prune, end });
       return [...seen].toSorted();
     };
     expect(finals(true)).toEqual(finals(false));
@@ -112,7 +112,7 @@ describe('finding', () => {
 
   test('no lost update without a preemption', () => {
     const threads = [thread('A', increment), thread('B', increment)];
-    expectHolds({ threads, end: bothCount, preemptions: 0 });
+    expectHoldsWithin({ threads, end: bothCount, preemptions: 0 });
   });
 
   test('no lost update when the increment is atomic', () => {
@@ -120,7 +120,7 @@ describe('finding', () => {
       port.update(COUNTER, (word) => word + 1);
       return undefined;
     };
-    expectHolds({ threads: [thread('A', body), thread('B', body)], end: bothCount });
+    expectHoldsWithin({ threads: [thread('A', body), thread('B', body)], end: bothCount });
   });
 
   const sleeper: Body = (port) => {
@@ -142,7 +142,7 @@ describe('finding', () => {
       port.notify(FLAG, 1);
       return undefined;
     };
-    expectHolds({
+    expectHoldsWithin({
       threads: [thread('S', sleeper), thread('T', sleeper), thread('W', waker), thread('X', waker)],
     });
   });
@@ -164,7 +164,7 @@ describe('finding', () => {
       };
     const opposite = [thread('A', both(FLAG, DATA)), thread('B', both(DATA, FLAG))];
     expectFails({ threads: opposite }, /deadlock/);
-    expectHolds({ threads: [thread('A', both(FLAG, DATA)), thread('B', both(FLAG, DATA))] });
+    expectHoldsWithin({ threads: [thread('A', both(FLAG, DATA)), thread('B', both(FLAG, DATA))] });
   });
 
   test('a thread that never comes to an end', () => {

@@ -3,7 +3,7 @@
  * two threads, each with its verdict.
  */
 import { describe, test } from 'vitest';
-import { expectFails, expectHolds } from './explore.ts';
+import { expectFails, expectHoldsWithin } from './explore.ts';
 import type { Body, Program, View } from './program.ts';
 
 const FLAG = 0;
@@ -33,27 +33,27 @@ describe('message passing: data, then a flag', () => {
     };
 
   test('a plain read behind an ordered load of the flag sees the data', () =>
-    void expectHolds(
+    void expectHoldsWithin(
       program(
         sends,
         reads((port) => port.load(FLAG)),
       ),
     ));
   test('so does one behind an exchange of the flag', () =>
-    void expectHolds(
+    void expectHoldsWithin(
       program(
         sends,
         reads((port) => port.exchange(FLAG, 2)),
       ),
     ));
   test('and one behind a compare-and-swap, whether it succeeds or not', () => {
-    expectHolds(
+    expectHoldsWithin(
       program(
         sends,
         reads((port) => port.compareExchange(FLAG, 1, 2)),
       ),
     );
-    expectHolds(
+    expectHoldsWithin(
       program(
         sends,
         reads((port) => port.compareExchange(FLAG, 0, 2)),
@@ -61,7 +61,7 @@ describe('message passing: data, then a flag', () => {
     );
   });
   test('and one behind a compare-and-swap that confirms a plain read', () =>
-    void expectHolds(
+    void expectHoldsWithin(
       program(
         sends,
         reads((port) => (port.peek(FLAG) === 1 ? port.compareExchange(FLAG, 1, 2) : 0)),
@@ -93,8 +93,8 @@ describe('announce, look again', () => {
     program(bodyOf(FLAG, OTHER), bodyOf(OTHER, FLAG), oneSees);
 
   test('one of two sees the other, if both look by an ordered load', () => {
-    expectHolds(make(both((port, at) => port.store(at, 1), 'load')));
-    expectHolds(make(both((port, at) => void port.or(at, 1), 'load')));
+    expectHoldsWithin(make(both((port, at) => port.store(at, 1), 'load')));
+    expectHoldsWithin(make(both((port, at) => void port.or(at, 1), 'load')));
   });
 
   test('neither may see the other, if they look by a plain read', () => {
@@ -116,7 +116,7 @@ describe('one word', () => {
       self.check(port.peek(DATA) >= first, 'the word went back');
       return undefined;
     };
-    expectHolds(program(writes, reads));
+    expectHoldsWithin(program(writes, reads));
   });
 
   test('shows a thread its own change', () => {
@@ -125,6 +125,6 @@ describe('one word', () => {
       self.check(port.peek(DATA) >= 4 || port.peek(DATA) !== 0, 'the own change is not seen');
       return undefined;
     };
-    expectHolds(program(writes, reads));
+    expectHoldsWithin(program(writes, reads));
   });
 });
