@@ -64,6 +64,12 @@ export const small = [
   ['slot', 'oneshot, not a stream', 'safety', 'STREAM=0 FILES=3 DATA=3 FORCES=2'],
   ['slot', 'oneshot, deaths', 'safety', 'DATA=1 DEATHS=1'],
   ['slot', 'edge, deaths', 'safety', 'EDGE=1 DATA=1 DEATHS=1'],
+  ['rebuild', 'oneshot', 'safety', ''],
+  ['rebuild', 'edge', 'safety', 'EDGE=1'],
+  ['rebuild', 'oneshot, nested', 'safety', 'NESTED=1 DATA=1'],
+  ['rebuild', 'edge, nested', 'safety', 'EDGE=1 NESTED=1 DATA=1'],
+  ['rebuild', 'two slots', 'safety', 'SLOTS=2 REPLACEMENTS=1 DATA=0'],
+  ['rebuild', 'comes to an end', 'live', 'DATA=1'],
 ];
 
 // Must be found to be wrong.
@@ -127,6 +133,15 @@ export const mutants = [
   ['slot', 'MOD_AFTER_ARMED', 'safety', ''],
   ['slot', 'END_LATE', 'safety', ''],
   ['slot', 'FREE_BLIND', 'safety', ''],
+  ['rebuild', 'FLIP_FIRST', 'safety', ''],
+  ['rebuild', 'NO_SECOND_LOOK', 'safety', ''],
+  ['rebuild', 'LOW_LOOK', 'safety', ''],
+  ['rebuild', 'DROP_EARLY', 'safety', ''],
+  ['rebuild', 'REARM_BLIND', 'safety', ''],
+  ['rebuild', 'END_BLIND', 'safety', ''],
+  ['rebuild', 'NO_KICK', 'safety', ''],
+  ['rebuild', 'SKIP_ACTIVE', 'safety', ''],
+  ['rebuild', 'NEST_FORGOTTEN', 'safety', 'NESTED=1'],
 ];
 
 // What the code is known not to do; the headers of the models tell. Take a line out when its gap is closed.
@@ -170,4 +185,8 @@ export const large = [
   ['slot', 'oneshot, deaths, more', 'bitstate', 'FILES=3 DATA=2 FORCES=2 DEATHS=2'],
   ['slot', 'edge, deaths, more', 'bitstate', 'EDGE=1 FILES=3 DATA=2 FORCES=2 DEATHS=2'],
   ['slot', 'edge, three workers', 'bitstate', 'EDGE=1 WORKERS=3 FILES=4 DATA=4 FORCES=3'],
+  ['rebuild', 'oneshot, three', 'safety', 'REPLACEMENTS=3 REGISTRATIONS=3'],
+  ['rebuild', 'edge, three, nested', 'safety', 'EDGE=1 NESTED=1 REPLACEMENTS=3'],
+  ['rebuild', 'two slots, data', 'safety', 'SLOTS=2 REPLACEMENTS=1 DATA=1'],
+  ['rebuild', 'two slots, two workers', 'bitstate', 'SLOTS=2 WORKERS=2 REGISTRATIONS=3'],
 ];
