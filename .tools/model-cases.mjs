@@ -67,9 +67,6 @@ export const small = [
   ['rebuild', 'oneshot', 'safety', ''],
   ['rebuild', 'edge', 'safety', 'EDGE=1'],
   ['rebuild', 'oneshot, nested', 'safety', 'NESTED=1 DATA=1'],
-  ['rebuild', 'edge, nested', 'safety', 'EDGE=1 NESTED=1 DATA=1'],
-  ['rebuild', 'two slots', 'safety', 'SLOTS=2 REPLACEMENTS=1 DATA=0'],
-  ['rebuild', 'comes to an end', 'live', 'DATA=1'],
 ];
 
 // Must be found to be wrong.
@@ -185,6 +182,8 @@ export const large = [
   ['slot', 'oneshot, deaths, more', 'bitstate', 'FILES=3 DATA=2 FORCES=2 DEATHS=2'],
   ['slot', 'edge, deaths, more', 'bitstate', 'EDGE=1 FILES=3 DATA=2 FORCES=2 DEATHS=2'],
   ['slot', 'edge, three workers', 'bitstate', 'EDGE=1 WORKERS=3 FILES=4 DATA=4 FORCES=3'],
+  ['rebuild', 'edge, nested', 'safety', 'EDGE=1 NESTED=1 DATA=1'],
+  ['rebuild', 'comes to an end', 'live', 'DATA=1'],
   ['rebuild', 'oneshot, three', 'safety', 'REPLACEMENTS=3 REGISTRATIONS=3'],
   ['rebuild', 'edge, three, nested', 'safety', 'EDGE=1 NESTED=1 REPLACEMENTS=3'],
   ['rebuild', 'two slots, data', 'safety', 'SLOTS=2 REPLACEMENTS=1 DATA=1'],

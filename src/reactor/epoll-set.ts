@@ -56,7 +56,12 @@ export class EpollSet {
     if (result !== Errno.ENOENT || former === 0) return result;
     // Silent there from now on.
     const known = this.#control(former, EpollOp.MOD, index, Epoll.ONESHOT);
-    return known < 0 ? known : this.#control(this.#set, EpollOp.ADD, index, bits);
+    if (known < 0) return known;
+    const added = this.#control(this.#set, EpollOp.ADD, index, bits);
+    if (added !== Errno.ENOSPC) return added;
+    // The kernel counts it twice (max_user_watches). Who dies between these two steps leaves the number open.
+    this.#control(former, EpollOp.DEL, index, 0);
+    return this.#control(this.#set, EpollOp.ADD, index, bits);
   }
 
   /** Takes a slot out. The owner. True if the number was still our file. */

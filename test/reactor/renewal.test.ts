@@ -162,6 +162,18 @@ describe.each(MODES)('an armed slot, %s', (_, application) => {
   });
 });
 
+test('a slot moves although the kernel allows no registration more', () => {
+  const fd = pool.native.eventfd();
+  armed(pool, fd, edgeFd);
+  begin();
+  pool.native.failNext('epollControl', 0, 0, Errno.ENOSPC);
+  takeTurns();
+  vi.advanceTimersByTime(TICK_MS);
+  expect(rebuilds()).toBe(1);
+  pool.native.signal(fd);
+  expect(served()).toEqual([fd]);
+});
+
 describe('a registration', () => {
   test.each(['before', 'after'])('that is made %s the replacement is in the new set', (when) => {
     const fd = pool.native.eventfd();
