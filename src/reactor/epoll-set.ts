@@ -1,10 +1,10 @@
 /**
  * The pool's epoll set, which may be replaced (G10): what is left in it of a file that was closed while a duplicate stays open
  * can be taken out by nobody, for EPOLL_CTL_DEL needs the number that is gone. The app's thread puts a new set in its place,
- * under the same number (supervision/renewal.ts), and every slot follows in a turn of its own:
+ * under the same number (supervision/renewal.ts), and every slot follows, moved by its owner:
  *
- *     { set, former: the same } ──dup3(new, set)──▶ { set: new, former: old } ──EPOCH + 1──▶ slots that are behind are
- *      ▲                                                                                     asked for a turn, and move
+ *     { set, former: the same } ──dup3(new, set)──▶ { set: new, former: old } ──EPOCH + 1──▶ slots that are behind
+ *      ▲                                                                                     move, in a turn or seized
  *      └──────────────────────── dup3(set, former): the old one is gone ◀──none is behind────┘
  *
  * S1  A slot keeps the low bit of the epoch in which it was registered, or has moved: it is behind if that is another one.
@@ -24,6 +24,9 @@ import type { PoolMemory } from '../slots/memory.ts';
 export type SetKernel = Pick<Native, 'epollControl'>;
 /** What of the pool's memory. */
 export type SetMemory = Pick<PoolMemory, 'config' | 'layout' | 'port' | 'records' | 'slots'>;
+
+/** Whether a system call has failed for lack of what a registration takes, and not because the number is not ours. Pure. */
+export const lacksMeans = (result: number): boolean => result === Errno.ENOSPC || result === Errno.ENOMEM;
 
 /** Each thread has one. Slots without a descriptor are in no set: for them all succeeds, and nothing is done. */
 export class EpollSet {
@@ -58,10 +61,12 @@ export class EpollSet {
     const known = this.#control(former, EpollOp.MOD, index, Epoll.ONESHOT);
     if (known < 0) return known;
     const added = this.#control(this.#set, EpollOp.ADD, index, bits);
-    if (added !== Errno.ENOSPC) return added;
-    // The kernel counts it twice (max_user_watches). Who dies between these two steps leaves the number open.
+    if (!lacksMeans(added)) return added;
+    // The kernel counts it twice (max_user_watches). Who dies between these steps leaves the number open.
     this.#control(former, EpollOp.DEL, index, 0);
-    return this.#control(this.#set, EpollOp.ADD, index, bits);
+    const again = this.#control(this.#set, EpollOp.ADD, index, bits);
+    if (again < 0) this.#control(former, EpollOp.ADD, index, Epoll.ONESHOT);
+    return again;
   }
 
   /** Takes a slot out. The owner. True if the number was still our file. */

@@ -6,12 +6,12 @@
 import { Epoll, type Native } from '../native/index.ts';
 import { Counter, Owner } from '../slots/layout.ts';
 import type { PoolMemory } from '../slots/memory.ts';
-import { Cause, homeOf, NO_HOME, Trait } from '../slots/record.ts';
+import { Cause, homeOf, Kind, kindOf, NO_HOME, Trait } from '../slots/record.ts';
 import { Outcome } from '../slots/table.ts';
 import { NO_LIMITS } from '../slots/timeouts.ts';
 import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, readyOf, State, stateOf } from '../slots/word.ts';
 import type { Dispatcher, DispatcherKernel } from './dispatcher.ts';
-import { EpollSet, type SetKernel } from './epoll-set.ts';
+import { EpollSet, lacksMeans, type SetKernel } from './epoll-set.ts';
 import { epollFromReady } from './poller.ts';
 import { enqueue, enqueueHint } from './queueing.ts';
 
@@ -49,10 +49,36 @@ export class Strands {
   follow(index: number, claimed: number): boolean {
     if (!this.#set.isBehind(index)) return true;
     // A oneshot that is wanted again is armed at the end of the turn.
-    if (this.#set.follow(index, this.#isEdge(index) ? EDGE_BITS : oneshotBits(0)) >= 0) return true;
-    this.#lose(index);
+    if (this.#follow(index, this.#isEdge(index) ? EDGE_BITS : oneshotBits(0))) return true;
     this.restore(index, claimed);
     return false;
+  }
+
+  #follow(index: number, bits: number): boolean {
+    const result = this.#set.follow(index, bits);
+    if (result < 0) this.#lose(index, result);
+    return result >= 0;
+  }
+
+  /**
+   * Has a slot that is behind move, or sees to it that it does. One that has its turn, or waits for it, moves by itself. Of a
+   * bare oneshot only its turn knows what is wanted: it is asked for one. To a connection that would be somebody's wish, so it
+   * moves here; a oneshot is armed in a turn that finds nothing to do. The app's thread.
+   */
+  advance(index: number): void {
+    const { slots, records, me } = this.#memory;
+    const generation = slots.generation(index);
+    const edge = this.#isEdge(index);
+    if (!edge && kindOf(records.config(index)) !== Kind.CONNECTION) {
+      this.request(index, generation, Flag.CONTROL);
+      return;
+    }
+    const state = slots.state(index);
+    if (state !== State.ARMED && state !== State.DISABLED) return;
+    const seized = slots.seize(index, generation, me);
+    if (seized === 0 || !this.follow(index, seized)) return;
+    if (!edge) slots.deliver(index, generation, Ready.OUT);
+    this.restore(index, seized);
   }
 
   /** Whether a slot must move into another epoll set yet. Any thread: a guess, right if it had been registered before. */
@@ -134,9 +160,8 @@ export class Strands {
   }
 
   #finish(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
-    const { slots, me } = this.#memory;
     const outcome = this.#isEdge(index)
-      ? slots.finish(index, me, leftover, wanted, silent)
+      ? this.#finishEdge(index, leftover, wanted, silent)
       : this.#finishOneshot(index, wanted, silent);
     if (outcome === Outcome.PUSH && enqueue(this.#dispatcher, index)) {
       // A handler that settles in a turn of the event loop pushes while its worker takes no hints.
@@ -145,10 +170,17 @@ export class Strands {
     return outcome;
   }
 
+  #finishEdge(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
+    // The set was replaced during this turn: nobody would hear of it any more.
+    if (this.#set.isBehind(index)) this.#follow(index, EDGE_BITS);
+    return this.#memory.slots.finish(index, this.#memory.me, leftover, wanted, silent);
+  }
+
   #finishOneshot(index: number, wanted: number, silent: boolean): Outcome {
     // R5: the kernel tests the condition anew, so nothing is left over; what it reports between here and the CAS is
     // collected in the word, and wanted. While silent it has been disabled by the delivery itself.
-    if (!silent && this.#set.modify(index, oneshotBits(wanted)) < 0) this.#lose(index);
+    const result = silent ? 0 : this.#set.modify(index, oneshotBits(wanted));
+    if (result < 0) this.#lose(index, result);
     return this.#memory.slots.finish(index, this.#memory.me, READY_NONE, READY_ALL, silent);
   }
 
@@ -264,13 +296,14 @@ export class Strands {
   /**
    * The kernel does not know the number as ours: it was closed behind our back, and is nobody's (EBADF) or another file's
    * by now (ENOENT; EPERM, EINVAL: one that epoll does not take). No event would ever come, so the slot's next turn is its
-   * last. A slot that is active only carries the flag: finish() queues it.
+   * last. A slot that is active only carries the flag: finish() queues it. Where the kernel lacks what a registration takes
+   * (errno `result`) the number is still ours.
    */
-  #lose(index: number): void {
+  #lose(index: number, result: number): void {
     const { slots, records } = this.#memory;
     const generation = slots.generation(index);
     this.#memory.count(Counter.STALE);
-    records.disown(index);
+    if (!lacksMeans(result)) records.disown(index);
     records.giveReason(index, generation, Cause.FD_GONE, 0);
     slots.request(index, generation, Flag.FORCED);
   }

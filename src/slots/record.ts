@@ -3,7 +3,7 @@
  * which field is drawn in layout.ts.
  */
 import type { AtomicsPort } from '../sync/port.ts';
-import { type Layout, SlotWord } from './layout.ts';
+import { type Layout, SlotWord, Word } from './layout.ts';
 import { emptyUserWord, type Merge } from './user.ts';
 import { WORD_GENERATION_MASK } from './word.ts';
 
@@ -140,7 +140,9 @@ export class SlotRecords {
     const at = this.#layout.slot(index);
     const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
     const words = this.#words;
-    words[at + SlotWord.CONFIG] = config;
+    // Whoever dies before it is registered has not left it behind.
+    const odd = index < this.#layout.maxFds && (this.#port.peek(Word.EPOCH) & 1) !== 0;
+    words[at + SlotWord.CONFIG] = odd ? config | Trait.ODD : config;
     // Most have none, and halving a BigInt makes four more.
     words[at + SlotWord.COOKIE_LO] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie));
     words[at + SlotWord.COOKIE_HI] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie >> 32n));

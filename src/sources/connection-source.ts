@@ -241,7 +241,8 @@ export class ConnectionSource implements Source {
 
   /** Whether a turn that was asked for begins with the input that is left. */
   #owesRest(turn: Turn): boolean {
-    return turn.budget.messages === undefined ? turn.inputLength > 0 : this.#owesData(turn);
+    if (turn.budget.messages !== undefined) return this.#owesData(turn);
+    return turn.inputLength > 0 && turn.reading && this.#healthy(turn);
   }
 
   #mayCallData(turn: Turn): boolean {

@@ -72,10 +72,12 @@ export class Descriptors {
     publish(this.#former);
     // Nobody hears of the former one any more. The name of a set in another one is its file and its number.
     for (const { pollSet } of this.workers) native.epollControl(pollSet, EpollOp.DEL, this.epoll, 0, 0, 0);
-    native.replace(this.epoll, fresh);
-    for (const { pollSet } of this.workers) this.#watch(pollSet, this.epoll, Epoll.IN, this.epoll);
+    const replaced = native.replace(this.epoll, fresh) >= 0;
+    // There is room: what was taken out has made it.
+    for (const { pollSet } of this.workers)
+      native.epollControl(pollSet, EpollOp.ADD, this.epoll, Epoll.IN, this.epoll, 0);
     native.close(fresh);
-    return true;
+    return replaced;
   }
 
   /** No slot is in the former set: it ends. */

@@ -2,23 +2,24 @@
  * Replaces the pool's epoll set when registrations that have ended go on reporting events (G10; reactor/epoll-set.ts says how
  * slots follow). One per pool, in the thread that made the pool.
  *
- * Each look over the slots asks those that are behind for a turn, until a whole look has found none. A handler that is pending
- * keeps its slot where it is: that only puts off the end of the former set, on which nobody waits any more.
+ * Each look over the slots has those that are behind move, until a whole look has found none. A handler that is pending keeps
+ * its slot where it is: that only puts off the end of the former set, on which nobody waits any more.
  */
 import type { PoolDispatcher } from '../reactor/dispatcher.ts';
 import type { Strands } from '../reactor/strands.ts';
 import { Counter, Word } from '../slots/layout.ts';
 import { PoolPhase } from '../slots/memory.ts';
-import { Flag, State } from '../slots/word.ts';
+import { State } from '../slots/word.ts';
 import type { Descriptors } from './descriptors.ts';
 
 /** From the end of a replacement to the next one; doubled when that is asked for soon, so that no app spends its time on it. */
 const FIRST_GAP_MS = 1000;
 const LAST_GAP_MS = 60_000;
-/** Between two looks: longer and longer, for a look costs some 10 ns a slot; slots that one of them asks. */
+/** Between two looks: longer and longer, for a look costs some 10 ns a slot. */
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 1000;
-const MOST_ASKED = 4096;
+/** Slots that one look has move, some microseconds each; the next page follows at once. */
+const MOST_MOVED = 1024;
 
 export class Renewal {
   readonly #dispatcher: PoolDispatcher;
@@ -51,6 +52,8 @@ export class Renewal {
     // Who would take slots out of it may end the pool meanwhile, and with it the set.
     if (memory.phase !== PoolPhase.OPEN || !this.#descriptors.renew((former) => this.#publish(former))) {
       this.#end();
+      // The next one is no second one.
+      this.#gapMs = FIRST_GAP_MS / 2;
       return;
     }
     // After the set (S2).
@@ -64,15 +67,15 @@ export class Renewal {
     this.#dispatcher.memory.port.store(Word.FORMER_SET, former);
   }
 
-  /** Asks slots that are behind, from `first` on; the next look is in `ms`. */
+  /** Has slots that are behind move, from `first` on; when all have been seen, the next look is in `ms`. */
   #look(first: number, ms: number): void {
     const { slots, layout } = this.#dispatcher.memory;
     let behind = 0;
     let index = first;
-    for (; index < layout.maxFds && behind < MOST_ASKED; index++) {
+    for (; index < layout.maxFds && behind < MOST_MOVED; index++) {
       if (slots.state(index) === State.FREE || !this.#strands.isBehind(index)) continue;
       behind++;
-      this.#strands.request(index, slots.generation(index), Flag.CONTROL);
+      this.#strands.advance(index);
     }
     if (index === layout.maxFds && behind === 0 && first === 0) {
       this.#descriptors.forgetFormer();
@@ -80,11 +83,9 @@ export class Renewal {
       this.#end();
       return;
     }
-    // Those behind it after all of those before it, or the next page might ask the first one again and again.
-    const next = index === layout.maxFds ? 0 : index;
-    this.#after(ms, () => {
-      this.#look(next, Math.min(2 * ms, LAST_LOOK_MS));
-    });
+    // Those behind it after all of those before it, or the next page might see the first one again and again.
+    if (index < layout.maxFds) this.#after(0, () => this.#look(index, ms));
+    else this.#after(ms, () => this.#look(0, Math.min(2 * ms, LAST_LOOK_MS)));
   }
 
   #end(): void {

@@ -34,6 +34,8 @@
  * - Files that were closed behind the library's back. Here each file is its slot's own, so whoever is told that it is not is told
  *   wrong. A file that is kept open at its slot's end may be registered again, and may be left over in OLD.
  * - Threads that vanish.
+ * - The leader moves some slots itself, as their owner for that moment, in place of asking for a turn; and an edge-triggered slot
+ *   moves at the end of a turn too. test/reactor/renewal-world.ts has both.
  *
  * Properties:
  * - S1  No slot is taken for one whose file is gone: rules 6 and 7 find it in E or OLD.

@@ -49,7 +49,7 @@ describe('is found:', () => {
       { mode: 'oneshot', workers: [2], polls: 1, sends: 1, looks: 3 },
     ],
     [
-      'active slots are not asked',
+      'active slots are taken for moved',
       /heard|lost|behind/u,
       { mode: 'edge', workers: [2], polls: 1, sends: 1, looks: 3 },
     ],

@@ -12,11 +12,20 @@ import { EpollSet, type SetKernel, type SetMemory } from '../../src/reactor/epol
 import { Epoll, EpollOp, Errno } from '../../src/native/index.ts';
 import { Word } from '../../src/slots/layout.ts';
 import { Outcome, SlotTable } from '../../src/slots/table.ts';
-import { Flag, flagsOf, READY_ALL, READY_NONE, Ready, State } from '../../src/slots/word.ts';
+import {
+  Flag,
+  flagsOf,
+  READY_ALL,
+  READY_NONE,
+  Ready,
+  readyOf,
+  State,
+  stateOf,
+} from '../../src/slots/word.ts';
 import { again, type Body, type Program, type Self, type VirtualPort } from '../explorer/program.ts';
 import { LAYOUT, SLOT } from '../slots/slot-words.ts';
 
-const Me = { FIRST_WORKER: 2, REGISTRAR: 33 } as const;
+const Me = { FIRST_WORKER: 2, APP: 33, REGISTRAR: 34 } as const;
 const SET_NUMBER = 6;
 const FORMER_NUMBER = 7;
 const SETS = 3;
@@ -31,7 +40,7 @@ export type Mistake =
   | 'who registers looks once'
   | 'the former set ends too early'
   | 'a re-arm asks the new set only'
-  | 'active slots are not asked'
+  | 'active slots are taken for moved'
   | 'the end asks the new set only';
 
 export type RenewalCase = {
@@ -118,8 +127,7 @@ class World {
     if (this.#port.update(At.HINTS, (hints) => Math.max(0, hints - 1)) === 0) return false;
     const claimed = this.table.claim(SLOT, me);
     if (claimed === 0) return true;
-    if (this.#set.isBehind(SLOT))
-      this.#check(this.#set.follow(SLOT, this.#bits(false)) >= 0, 'lost, though ours');
+    this.#moves();
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
       this.#end(me);
       return true;
@@ -128,7 +136,8 @@ class World {
       kernel.unread = 0;
     });
     const edge = this.#case.mode === 'edge';
-    if (!edge) this.#check(this.#rearm() >= 0, 'lost, though ours');
+    if (edge) this.#moves();
+    else this.#check(this.#rearm() >= 0, 'lost, though ours');
     const outcome = this.table.finish(SLOT, me, READY_NONE, edge ? Ready.IN : READY_ALL, false);
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (outcome === Outcome.PUSH) this.#push();
@@ -174,9 +183,8 @@ class World {
     let behind = this.table.state(SLOT) !== State.FREE && this.#set.isBehind(SLOT);
     if (behind) {
       const active = this.table.state(SLOT) === State.ACTIVE;
-      if (mistake === 'active slots are not asked' && active) behind = false;
-      else if (this.table.request(SLOT, this.table.generation(SLOT), Flag.CONTROL) === Outcome.PUSH)
-        this.#push();
+      if (mistake === 'active slots are taken for moved' && active) behind = false;
+      else this.#advance();
     }
     if (behind && mistake !== 'the former set ends too early') return true;
     this.#change((kernel) => {
@@ -185,6 +193,25 @@ class World {
     });
     this.#port.store(At.STEP, Step.NONE);
     return true;
+  }
+
+  /** As Strands.advance: of an edge-triggered slot the app's thread has itself moved, a oneshot is asked for a turn. */
+  #advance(): void {
+    const generation = this.table.generation(SLOT);
+    if (this.#case.mode === 'oneshot') {
+      if (this.table.request(SLOT, generation, Flag.CONTROL) === Outcome.PUSH) this.#push();
+      return;
+    }
+    const seized = this.table.state(SLOT) === State.ARMED ? this.table.seize(SLOT, generation, Me.APP) : 0;
+    if (seized === 0) return;
+    this.#moves();
+    if (stateOf(seized) === State.QUEUED) this.table.request(SLOT, generation, flagsOf(seized));
+    if (this.table.finish(SLOT, Me.APP, readyOf(seized), READY_ALL, false) === Outcome.PUSH) this.#push();
+  }
+
+  #moves(): void {
+    if (!this.#set.isBehind(SLOT)) return;
+    this.#check(this.#set.follow(SLOT, this.#bits(false)) >= 0, 'lost, though ours');
   }
 
   /** Carries on until nothing moves, and checks what must hold then. */

@@ -68,6 +68,29 @@ describe.each([1, 3])('a pool of %i threads', (threads) => {
     expect(String(await client.read(5))).toBe('after');
   });
 
+  it.each(['edge', 'oneshot'] as const)(
+    'asks nothing of connections that left their input, in mode %s',
+    async (mode) => {
+      const { pool, journal } = await openPool('renewal', options);
+      const failed: unknown[] = [];
+      pool.on('handlerError', (error) => failed.push(error));
+      const server = await listen(pool, 'echo');
+      const leaving = await listen(pool, 'leaves', { mode });
+      const [ended, paused, high] = await openClients(leaving, 3);
+      high?.socket.pause();
+      ended?.write('E');
+      paused?.write('P');
+      high?.write('H');
+      await until(() => journal.counted(1) === 3, 'each was called');
+      await provoke(pool, await leaveOver(server));
+      await sleep(50);
+      expect(journal.counted(1)).toBe(3);
+      expect(journal.counted(2)).toBe(0);
+      expect(failed).toEqual([]);
+      expect(String(await ended?.read(3))).toBe('bye');
+    },
+  );
+
   it('goes on with all else while its set is replaced (43)', async () => {
     const { pool, journal } = await openPool('renewal', options);
     const server = await listen(pool, 'echo');

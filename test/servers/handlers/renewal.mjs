@@ -5,8 +5,10 @@ import { count, openJournal } from './journal.mjs';
 
 const BANG = 33;
 const TILDE = 126;
-/** Counter of the journal: the sum of what was written to eventfds. */
+/** Counters of the journal: the sum of what was written to eventfds; calls for input that is left unread; ends. */
 const VALUE = 0;
+const CALLS = 1;
+const ENDS = 2;
 
 export default defineHandlers(
   {
@@ -23,6 +25,19 @@ export default defineHandlers(
         }
         if (input[0] === TILDE) await after(150);
         conn.write(input);
+      },
+    },
+    /** Leaves what it is sent, and says so: `E` ends our side, `P` pauses, `H` writes more than may wait. */
+    leaves: {
+      data(conn) {
+        count(CALLS);
+        const word = conn.input[0];
+        if (word === 69) conn.end('bye');
+        else if (word === 80) conn.pause();
+        else conn.write(Buffer.alloc(4 << 20));
+      },
+      close() {
+        count(ENDS);
       },
     },
     counter(event) {
