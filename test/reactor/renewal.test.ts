@@ -7,6 +7,7 @@ import { Config, Counter, Word } from '../../src/slots/layout.ts';
 import { PoolPhase } from '../../src/slots/memory.ts';
 import { Kind, packConfig, Trait } from '../../src/slots/record.ts';
 import { Flag, flagsOf, Ready, readyOf, State } from '../../src/slots/word.ts';
+import type { Application } from '../../src/sources/registrar.ts';
 import { Descriptors } from '../../src/supervision/descriptors.ts';
 import { Renewal } from '../../src/supervision/renewal.ts';
 import {
@@ -60,6 +61,17 @@ function begin(): void {
   vi.advanceTimersByTime(0);
 }
 
+/** Registers a descriptor, whose turn has begun. */
+function claimed(application: Application): number {
+  const fd = pool.native.eventfd();
+  const generation = armed(pool, fd, application);
+  const { slots, me } = pool.memory;
+  slots.deliver(fd, generation, Ready.IN);
+  takeAll(pool);
+  slots.claim(fd, me);
+  return fd;
+}
+
 /** A turn of every slot that waits for one. What was claimed of each. */
 function takeTurns(wanted: number = Ready.IN): Map<number, number> {
   const { slots, me } = pool.memory;
@@ -67,10 +79,10 @@ function takeTurns(wanted: number = Ready.IN): Map<number, number> {
   for (const hint of takeAll(pool)) {
     if (pool.dispatcher.isPollHint(hint)) continue;
     const index = hint - 1;
-    const claimed = slots.claim(index, me);
-    if (claimed === 0) continue;
-    turns.set(index, claimed);
-    if (pool.strands.follow(index, claimed)) pool.strands.finish(index, 0, wanted, false);
+    const word = slots.claim(index, me);
+    if (word === 0) continue;
+    turns.set(index, word);
+    if (pool.strands.follow(index, word)) pool.strands.finish(index, 0, wanted, false);
   }
   return turns;
 }
@@ -110,12 +122,7 @@ describe.each(MODES)('an armed slot, %s', (_, application) => {
   });
 
   test('that is active meanwhile moves when its turn is over, or in the next', () => {
-    const fd = pool.native.eventfd();
-    const generation = armed(pool, fd, application);
-    const { slots, me } = pool.memory;
-    slots.deliver(fd, generation, Ready.IN);
-    takeAll(pool);
-    slots.claim(fd, me);
+    const fd = claimed(application);
     begin();
     vi.advanceTimersByTime(10 * TICK_MS);
     expect(rebuilds()).toBe(0);
@@ -149,12 +156,7 @@ describe.each(MODES)('an armed slot, %s', (_, application) => {
   });
 
   test('that ends before it moves is known as ours', () => {
-    const fd = pool.native.eventfd();
-    const generation = armed(pool, fd, { ...application, traits: application.traits | Trait.OWN });
-    const { slots, me } = pool.memory;
-    slots.deliver(fd, generation, Ready.IN);
-    takeAll(pool);
-    slots.claim(fd, me);
+    const fd = claimed({ ...application, traits: application.traits | Trait.OWN });
     begin();
     pool.strands.beginEnd(fd);
     pool.strands.end(fd, false);
@@ -222,16 +224,11 @@ describe('a connection', () => {
   });
 
   test.each(MODES)('that is disabled stays so (%s)', (_, { traits }) => {
-    const fd = pool.native.eventfd();
-    const generation = armed(pool, fd, { ...connectionFd, traits: traits | Trait.OWN | Trait.STREAM });
-    const { slots, me } = pool.memory;
-    slots.deliver(fd, generation, Ready.IN);
-    takeAll(pool);
-    slots.claim(fd, me);
+    const fd = claimed({ ...connectionFd, traits: traits | Trait.OWN | Trait.STREAM });
     pool.strands.finish(fd, 0, 0, true);
     begin();
     expect(pool.strands.isBehind(fd)).toBe(false);
-    expect(slots.state(fd)).toBe(State.DISABLED);
+    expect(pool.memory.slots.state(fd)).toBe(State.DISABLED);
     expect(takeTurns().size).toBe(0);
   });
 });
@@ -293,16 +290,11 @@ describe('a registration', () => {
 });
 
 test('a oneshot that is re-armed in the turn in which the set was replaced is armed in the new one', () => {
-  const fd = pool.native.eventfd();
-  const generation = armed(pool, fd, ownedFd);
-  const { slots, me } = pool.memory;
-  slots.deliver(fd, generation, Ready.IN);
-  takeAll(pool);
-  slots.claim(fd, me);
+  const fd = claimed(ownedFd);
   // Before the epoch: the slot does not know yet that it is behind.
   expect(descriptors.renew((former) => pool.memory.port.store(Word.FORMER_SET, former))).toBe(true);
   pool.strands.finish(fd, 0, Ready.IN, false);
-  expect(slots.state(fd)).toBe(State.ARMED);
+  expect(pool.memory.slots.state(fd)).toBe(State.ARMED);
   pool.native.signal(fd);
   expect(served()).toEqual([fd]);
 });
