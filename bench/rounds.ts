@@ -95,8 +95,8 @@ export function candidateOf(
 
 /**
  * Proves each server right, then measures them in rounds that each begin with another one. In a round of one burst the servers
- * run one after the other. In one of several they are there together, the silent ones idle: each is warmed up once, by what it is to be
- * measured with, and then they take turns, so that what the machine does meanwhile hits all of them alike.
+ * run one after the other. In one of several they are there together, the silent ones idle: each is warmed up once, by what it
+ * is to be measured with, and then they take turns, so that what the machine does meanwhile hits all of them alike.
  */
 export async function measureRounds(
   title: string,

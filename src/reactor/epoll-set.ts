@@ -80,7 +80,7 @@ export class EpollSet {
   /** Whether a slot is in the former set. Its owner; for others a guess, but right if the slot was registered in it. */
   isBehind(index: number): boolean {
     const epoch = this.#memory.port.peek(Word.EPOCH);
-    return epoch !== 0 && this.#hasFd(index) && this.#memory.records.isOdd(index) !== ((epoch & 1) !== 0);
+    return epoch !== 0 && this.#hasFd(index) && !this.#memory.records.isOfEpoch(index, epoch);
   }
 
   /** Has a slot that is behind move. The owner, in its turn. As modify(). */

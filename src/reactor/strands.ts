@@ -39,7 +39,7 @@ export class Strands {
 
   /** Makes the kernel's registration of a slot that the caller has just taken. 0, or a negated errno. */
   arm(index: number, wanted: number): number {
-    return this.#set.add(index, this.#isEdge(index) ? EDGE_BITS : oneshotBits(wanted));
+    return this.#set.add(index, this.#bits(index, wanted));
   }
 
   /**
@@ -48,14 +48,14 @@ export class Strands {
    */
   follow(index: number, claimed: number): boolean {
     if (!this.#set.isBehind(index)) return true;
-    // A oneshot that is wanted again is armed at the end of the turn.
-    if (this.#follow(index, this.#isEdge(index) ? EDGE_BITS : oneshotBits(0))) return true;
+    if (this.#move(index)) return true;
     this.restore(index, claimed);
     return false;
   }
 
-  #follow(index: number, bits: number): boolean {
-    const result = this.#set.follow(index, bits);
+  /** A oneshot that is wanted again is armed at the end of the turn. */
+  #move(index: number): boolean {
+    const result = this.#set.follow(index, this.#bits(index, 0));
     if (result < 0) this.#lose(index, result);
     return result >= 0;
   }
@@ -172,7 +172,7 @@ export class Strands {
 
   #finishEdge(index: number, leftover: number, wanted: number, silent: boolean): Outcome {
     // The set was replaced during this turn: nobody would hear of it any more.
-    if (this.#set.isBehind(index)) this.#follow(index, EDGE_BITS);
+    if (this.#set.isBehind(index)) this.#move(index);
     return this.#memory.slots.finish(index, this.#memory.me, leftover, wanted, silent);
   }
 
@@ -288,6 +288,11 @@ export class Strands {
 
   /** The last registration has ended. Set by whoever must know. */
   onLast: () => void = () => {};
+
+  /** What the kernel is asked to report. */
+  #bits(index: number, wanted: number): number {
+    return this.#isEdge(index) ? EDGE_BITS : oneshotBits(wanted);
+  }
 
   #isEdge(index: number): boolean {
     return (this.#memory.records.config(index) & Trait.EDGE) !== 0;

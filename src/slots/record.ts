@@ -60,6 +60,7 @@ export const MAX_HANDLERS: number = HANDLER_MASK + 1;
 
 export const packConfig = (handler: number, kind: Kind, traits: number): number =>
   handler | (kind << KIND_SHIFT) | traits;
+const isOdd = (epoch: number): boolean => (epoch & 1) !== 0;
 export const handlerOf = (config: number): number => config & HANDLER_MASK;
 export const kindOf = (config: number): Kind => ((config >>> KIND_SHIFT) & 7) as Kind;
 
@@ -141,7 +142,7 @@ export class SlotRecords {
     const tag = (generation & WORD_GENERATION_MASK) << GENERATION_SHIFT;
     const words = this.#words;
     // Whoever dies before it is registered has not left it behind.
-    const odd = index < this.#layout.maxFds && (this.#port.peek(Word.EPOCH) & 1) !== 0;
+    const odd = index < this.#layout.maxFds && isOdd(this.#port.peek(Word.EPOCH));
     words[at + SlotWord.CONFIG] = odd ? config | Trait.ODD : config;
     // Most have none, and halving a BigInt makes four more.
     words[at + SlotWord.COOKIE_LO] = cookie === 0n ? 0 : Number(BigInt.asIntN(32, cookie));
@@ -164,14 +165,15 @@ export class SlotRecords {
 
   /** Says in which epoch a slot was registered, or has moved. The owner, of a slot with a descriptor. */
   setEpoch(index: number, epoch: number): void {
+    if (this.isOfEpoch(index, epoch)) return;
     const at = this.#layout.slot(index) + SlotWord.CONFIG;
-    if ((epoch & 1) !== 0) this.#port.or(at, Trait.ODD);
-    else if (this.isOdd(index)) this.#port.and(at, ~Trait.ODD);
+    if (isOdd(epoch)) this.#port.or(at, Trait.ODD);
+    else this.#port.and(at, ~Trait.ODD);
   }
 
-  /** Whether that epoch was odd. Any thread. */
-  isOdd(index: number): boolean {
-    return (this.config(index) & Trait.ODD) !== 0;
+  /** Whether that was this epoch, or another one that is as odd. Any thread. */
+  isOfEpoch(index: number, epoch: number): boolean {
+    return ((this.config(index) & Trait.ODD) !== 0) === isOdd(epoch);
   }
 
   /** Says that a slot has times from now on. The owner. */

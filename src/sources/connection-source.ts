@@ -241,8 +241,8 @@ export class ConnectionSource implements Source {
 
   /** Whether a turn that was asked for begins with the input that is left. */
   #owesRest(turn: Turn): boolean {
-    if (turn.budget.messages !== undefined) return this.#owesData(turn);
-    return turn.inputLength > 0 && turn.reading && this.#healthy(turn);
+    if (turn.inputLength === 0 || !turn.reading || !this.#healthy(turn)) return false;
+    return turn.budget.messages === undefined || turn.inputLength < turn.offered;
   }
 
   #mayCallData(turn: Turn): boolean {
@@ -251,8 +251,7 @@ export class ConnectionSource implements Source {
 
   /** Whether messages may be left for a `data` that takes one a call. */
   #owesData(turn: Turn): boolean {
-    if (turn.budget.messages === undefined || turn.inputLength === 0) return false;
-    return turn.inputLength < turn.offered && turn.reading && this.#healthy(turn);
+    return turn.budget.messages !== undefined && this.#owesRest(turn);
   }
 
   /**

@@ -1,6 +1,7 @@
 /**
- * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, two for the monitor and three for each worker, one for a
- * set that was replaced. Made and closed by the app's thread: a worker that needed one later might get none (EMFILE), and one that died would leave it open.
+ * The pool's own descriptors: the epoll set, the wake-up and stop eventfds, two for the monitor and three for each worker, one
+ * for a set that was replaced. Made and closed by the app's thread: a worker that needed one later might get none (EMFILE), and
+ * one that died would leave it open.
  */
 import { SystemError } from '../errors.ts';
 import { Epoll, EpollOp, type Native } from '../native/index.ts';

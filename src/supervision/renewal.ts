@@ -50,7 +50,8 @@ export class Renewal {
   #begin(): void {
     const { memory } = this.#dispatcher;
     // Who would take slots out of it may end the pool meanwhile, and with it the set.
-    if (memory.phase !== PoolPhase.OPEN || !this.#descriptors.renew((former) => this.#publish(former))) {
+    const publish = (former: number): void => memory.port.store(Word.FORMER_SET, former);
+    if (memory.phase !== PoolPhase.OPEN || !this.#descriptors.renew(publish)) {
       this.#end();
       // The next one is no second one.
       this.#gapMs = FIRST_GAP_MS / 2;
@@ -61,10 +62,6 @@ export class Renewal {
     // Who waits in the kernel waits on the former one.
     this.#dispatcher.wakePoller();
     this.#look(0, FIRST_LOOK_MS);
-  }
-
-  #publish(former: number): void {
-    this.#dispatcher.memory.port.store(Word.FORMER_SET, former);
   }
 
   /** Has slots that are behind move, from `first` on; when all have been seen, the next look is in `ms`. */

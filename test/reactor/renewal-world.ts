@@ -48,13 +48,15 @@ export type RenewalCase = {
   readonly workers: readonly number[];
   readonly polls: number;
   readonly sends: number;
-  /** Looks that the app's thread has in all; it begins this often. */
+  /** Looks that the app's thread has in all. */
   readonly looks: number;
+  /** How often it replaces the set, 1 unless given. */
   readonly renewals?: number;
   /** Somebody forces the end. */
   readonly forced?: boolean;
-  /** The slot is free at first, and registered by a thread of its own; or registered again after its end. */
+  /** A thread registers the slot again after its end. */
   readonly registers?: boolean;
+  /** The slot is free at first, and that thread registers it. */
   readonly vacant?: boolean;
   readonly mistake?: Mistake;
   readonly preemptions?: number;
@@ -81,23 +83,26 @@ function pack({ set, former, open, unread, items }: Kernel): number {
 
 const nothing = (): Item => ({ watched: 0, armed: 0, ready: 0 });
 
+const reports = (item: Item | undefined, unread: number): boolean =>
+  item?.watched === 1 && item.armed === 1 && item.ready === 1 && unread > 0;
+
 class World {
   readonly #port: VirtualPort;
   readonly #case: RenewalCase;
   readonly #check: Self['check'];
-  readonly table: SlotTable;
+  readonly #table: SlotTable;
   readonly #set: EpollSet;
 
   constructor(port: VirtualPort, renewal: RenewalCase, check: Self['check']) {
     this.#port = port;
     this.#case = renewal;
     this.#check = check;
-    this.table = new SlotTable(port, LAYOUT);
+    this.#table = new SlotTable(port, LAYOUT);
     const records = {
       setEpoch: (_: number, epoch: number) => port.store(At.ODD, epoch & 1),
-      isOdd: () => port.load(At.ODD) === 1,
+      isOfEpoch: (_: number, epoch: number) => port.load(At.ODD) === (epoch & 1),
     };
-    const memory = { config: () => SET_NUMBER, layout: LAYOUT, port, records, slots: this.table };
+    const memory = { config: () => SET_NUMBER, layout: LAYOUT, port, records, slots: this.#table };
     const native: SetKernel = { epollControl: (number, op, _, bits) => this.#control(number, op, bits) };
     this.#set = new EpollSet(memory as unknown as SetMemory, native);
   }
@@ -111,21 +116,20 @@ class World {
   }
 
   /** The number is a new file's, and the slot is taken for it. */
-  register(): boolean {
-    if (!this.table.register(SLOT, Me.REGISTRAR)) return false;
+  register(): void {
+    if (!this.#table.register(SLOT, Me.REGISTRAR)) return;
     this.#change((kernel) => {
       kernel.open = 1;
     });
     this.#check(this.#add() === 0, 'it could not be registered');
     const edge = this.#case.mode === 'edge';
-    const outcome = this.table.finish(SLOT, Me.REGISTRAR, READY_NONE, edge ? Ready.IN : READY_ALL, false);
+    const outcome = this.#table.finish(SLOT, Me.REGISTRAR, READY_NONE, edge ? Ready.IN : READY_ALL, false);
     if (outcome === Outcome.PUSH) this.#push();
-    return true;
   }
 
   work(me: number): boolean {
     if (this.#port.update(At.HINTS, (hints) => Math.max(0, hints - 1)) === 0) return false;
-    const claimed = this.table.claim(SLOT, me);
+    const claimed = this.#table.claim(SLOT, me);
     if (claimed === 0) return true;
     this.#moves();
     if ((flagsOf(claimed) & Flag.FORCED) !== 0) {
@@ -138,7 +142,7 @@ class World {
     const edge = this.#case.mode === 'edge';
     if (edge) this.#moves();
     else this.#check(this.#rearm() >= 0, 'lost, though ours');
-    const outcome = this.table.finish(SLOT, me, READY_NONE, edge ? Ready.IN : READY_ALL, false);
+    const outcome = this.#table.finish(SLOT, me, READY_NONE, edge ? Ready.IN : READY_ALL, false);
     this.#check(outcome !== Outcome.REFUSED, 'only the owner finishes');
     if (outcome === Outcome.PUSH) this.#push();
     return true;
@@ -147,14 +151,13 @@ class World {
   poll(): boolean {
     const set = this.#resolve(SET_NUMBER);
     const before = this.#change((kernel) => {
-      const item = kernel.items[set - 1] ?? nothing();
-      if (item.watched === 0 || item.armed === 0 || item.ready === 0 || kernel.unread === 0) return;
+      const item = kernel.items[set - 1];
+      if (item === undefined || !reports(item, kernel.unread)) return;
       item.ready = 0;
       if (this.#case.mode === 'oneshot') item.armed = 0;
     });
-    const item = before.items[set - 1];
-    const told = item?.watched === 1 && item.armed === 1 && item.ready === 1 && before.unread > 0;
-    if (told && this.table.deliver(SLOT, this.table.generation(SLOT), Ready.IN) === Outcome.PUSH)
+    const told = reports(before.items[set - 1], before.unread);
+    if (told && this.#table.deliver(SLOT, this.#table.generation(SLOT), Ready.IN) === Outcome.PUSH)
       this.#push();
     return told;
   }
@@ -168,7 +171,7 @@ class World {
   }
 
   force(): void {
-    const outcome = this.table.request(SLOT, 0, Flag.FORCED);
+    const outcome = this.#table.request(SLOT, 0, Flag.FORCED);
     if (outcome !== Outcome.REFUSED) this.#port.store(At.FORCED, 1);
     if (outcome === Outcome.PUSH) this.#push();
   }
@@ -180,9 +183,9 @@ class World {
       return begins;
     }
     const { mistake } = this.#case;
-    let behind = this.table.state(SLOT) !== State.FREE && this.#set.isBehind(SLOT);
+    let behind = this.#table.state(SLOT) !== State.FREE && this.#set.isBehind(SLOT);
     if (behind) {
-      const active = this.table.state(SLOT) === State.ACTIVE;
+      const active = this.#table.state(SLOT) === State.ACTIVE;
       if (mistake === 'active slots are taken for moved' && active) behind = false;
       else this.#advance();
     }
@@ -197,16 +200,16 @@ class World {
 
   /** As Strands.advance: of an edge-triggered slot the app's thread has itself moved, a oneshot is asked for a turn. */
   #advance(): void {
-    const generation = this.table.generation(SLOT);
+    const generation = this.#table.generation(SLOT);
     if (this.#case.mode === 'oneshot') {
-      if (this.table.request(SLOT, generation, Flag.CONTROL) === Outcome.PUSH) this.#push();
+      if (this.#table.request(SLOT, generation, Flag.CONTROL) === Outcome.PUSH) this.#push();
       return;
     }
-    const seized = this.table.state(SLOT) === State.ARMED ? this.table.seize(SLOT, generation, Me.APP) : 0;
+    const seized = this.#table.state(SLOT) === State.ARMED ? this.#table.seize(SLOT, generation, Me.APP) : 0;
     if (seized === 0) return;
     this.#moves();
-    if (stateOf(seized) === State.QUEUED) this.table.request(SLOT, generation, flagsOf(seized));
-    if (this.table.finish(SLOT, Me.APP, readyOf(seized), READY_ALL, false) === Outcome.PUSH) this.#push();
+    if (stateOf(seized) === State.QUEUED) this.#table.request(SLOT, generation, flagsOf(seized));
+    if (this.#table.finish(SLOT, Me.APP, readyOf(seized), READY_ALL, false) === Outcome.PUSH) this.#push();
   }
 
   #moves(): void {
@@ -218,18 +221,18 @@ class World {
   checkEnd(): void {
     for (let steps = 0; ; steps++) {
       this.#check(steps < 100, 'it never rests');
-      const moved = [this.poll(), this.work(Me.FIRST_WORKER)].some(Boolean);
-      // A look that has asked is progress once.
-      const looks = this.#port.load(At.STEP) === Step.UNDER_WAY && this.renew(false);
-      if (!moved && !looks) break;
+      const told = this.poll();
+      const worked = this.work(Me.FIRST_WORKER);
+      const looked = this.renew(false);
+      if (!told && !worked && !looked) break;
     }
     const kernel = this.#look();
-    const state = this.table.state(SLOT);
-    const forced = this.#port.load(At.FORCED) === 1 && this.#case.registers !== true;
-    this.#check(
-      state === (forced ? State.FREE : State.ARMED) || this.#case.forced === true,
-      'it is not at rest',
-    );
+    const state = this.#table.state(SLOT);
+    const forced = this.#port.load(At.FORCED) === 1;
+    // Whether it was registered again before or after its end is the schedule's.
+    const maybeArmed = !forced || this.#case.registers === true;
+    const rests = (forced && state === State.FREE) || (maybeArmed && state === State.ARMED);
+    this.#check(rests, 'it is not at rest');
     if (state === State.FREE) {
       this.#check(kernel.open === 0 || this.#case.vacant === true, 'the file was left open');
       return;
@@ -257,8 +260,8 @@ class World {
   }
 
   #end(me: number): void {
-    this.#check(this.table.close(SLOT, me), 'only the owner closes');
-    this.table.endGeneration(SLOT);
+    this.#check(this.#table.close(SLOT, me), 'only the owner closes');
+    this.#table.endGeneration(SLOT);
     const ours =
       this.#case.mistake === 'the end asks the new set only'
         ? this.#control(SET_NUMBER, EpollOp.DEL, 0) === 0
@@ -269,7 +272,7 @@ class World {
       kernel.unread = 0;
       kernel.items = kernel.items.map(nothing);
     });
-    this.table.free(SLOT, me);
+    this.#table.free(SLOT, me);
   }
 
   #add(): number {

@@ -55,7 +55,7 @@ afterEach(() => {
 const epoch = (): number => pool.memory.words[Word.EPOCH] ?? 0;
 const rebuilds = (): number => pool.counted(Counter.REBUILDS);
 
-/** Replaces the set; slots that are behind are asked, and stay so. */
+/** Replaces the set. Slots move at once, but for those that need a turn for it. */
 function begin(): void {
   renewal.ask();
   vi.advanceTimersByTime(0);
@@ -73,7 +73,7 @@ function claimed(application: Application): number {
 }
 
 /** A turn of every slot that waits for one. What was claimed of each. */
-function takeTurns(wanted: number = Ready.IN): Map<number, number> {
+function takeTurns(): Map<number, number> {
   const { slots, me } = pool.memory;
   const turns = new Map<number, number>();
   for (const hint of takeAll(pool)) {
@@ -82,7 +82,7 @@ function takeTurns(wanted: number = Ready.IN): Map<number, number> {
     const word = slots.claim(index, me);
     if (word === 0) continue;
     turns.set(index, word);
-    if (pool.strands.follow(index, word)) pool.strands.finish(index, 0, wanted, false);
+    if (pool.strands.follow(index, word)) pool.strands.finish(index, 0, Ready.IN, false);
   }
   return turns;
 }
@@ -166,20 +166,24 @@ describe.each(MODES)('an armed slot, %s', (_, application) => {
   });
 });
 
+/** Lets the calls with which a slot moves fail, 0 for one that does not: the first looks whether it is in the new set. */
+function failMove(...errnos: number[]): void {
+  pool.native.onCall = (call, set, op) => {
+    if (call !== 'epollControl' || set !== descriptors.epoll) return;
+    pool.native.onCall = undefined;
+    expect(op).toBe(EpollOp.MOD);
+    pool.native.failNext('epollControl', ...errnos);
+  };
+}
+
 describe('where the kernel allows no registration more', () => {
   test.each([Errno.ENOSPC, Errno.ENOMEM])('a slot leaves the former set first (%i)', (errno) => {
     const fd = pool.native.eventfd();
     armed(pool, fd, edgeFd);
-    let looked = false;
-    pool.native.onCall = (call, set, op) => {
-      if (call !== 'epollControl' || set !== descriptors.epoll || looked) return;
-      looked = true;
-      // It is not in the new one; the old one knows it; there is no room for two.
-      expect(op).toBe(EpollOp.MOD);
-      pool.native.failNext('epollControl', 0, 0, errno);
-    };
+    // It is not in the new one; the old one knows it; there is no room for two.
+    failMove(0, 0, errno);
     begin();
-    expect(looked).toBe(true);
+    expect(pool.native.onCall).toBeUndefined();
     vi.advanceTimersByTime(TICK_MS);
     expect(rebuilds()).toBe(1);
     pool.native.signal(fd);
@@ -189,12 +193,7 @@ describe('where the kernel allows no registration more', () => {
   test('and none at all, a slot ends, and its number is closed', () => {
     const fd = pool.native.eventfd();
     armed(pool, fd, { ...edgeFd, traits: Trait.EDGE | Trait.OWN });
-    let looked = false;
-    pool.native.onCall = (call, set) => {
-      if (call !== 'epollControl' || set !== descriptors.epoll || looked) return;
-      looked = true;
-      pool.native.failNext('epollControl', 0, 0, Errno.ENOSPC, 0, Errno.ENOSPC);
-    };
+    failMove(0, 0, Errno.ENOSPC, 0, Errno.ENOSPC);
     begin();
     const { slots, me } = pool.memory;
     takeAll(pool);
@@ -234,26 +233,21 @@ describe('a connection', () => {
 });
 
 describe('a registration', () => {
-  test.each(['before', 'after'])('that is made %s the replacement is in the new set', (when) => {
+  test.each([
+    ['before it is made', 1],
+    ['before it looks again', 2],
+  ])('is in the new set if that comes %s', (_, look) => {
     const fd = pool.native.eventfd();
-    let renewed = false;
-    pool.native.onCall = (call) => {
-      if (renewed || call !== 'epollControl') return;
-      renewed = true;
-      pool.native.onCall = undefined;
+    const { port } = pool.memory;
+    const load = port.load.bind(port);
+    let looks = 0;
+    vi.spyOn(port, 'load').mockImplementation((at) => {
+      const word = load(at);
+      if (at !== Word.EPOCH || ++looks !== look) return word;
       begin();
-    };
-    if (when === 'after') {
-      // Between the registration and the second look.
-      const { port } = pool.memory;
-      const load = port.load.bind(port);
-      let looks = 0;
-      pool.native.onCall = undefined;
-      vi.spyOn(port, 'load').mockImplementation((at) => {
-        if (at === Word.EPOCH && ++looks === 2) begin();
-        return load(at);
-      });
-    }
+      // The second look sees what has come.
+      return look === 1 ? word : load(at);
+    });
     armed(pool, fd, edgeFd);
     vi.restoreAllMocks();
     expect(epoch()).toBe(1);

@@ -3,12 +3,13 @@ import { setTimeout as after } from 'node:timers/promises';
 import { defineHandlers } from 'wakeone/worker';
 import { count, openJournal } from './journal.mjs';
 
-const BANG = 33;
-const TILDE = 126;
 /** Counters of the journal: the sum of what was written to eventfds; calls for input that is left unread; ends. */
 const VALUE = 0;
 const CALLS = 1;
 const ENDS = 2;
+
+/** What a piece of input asks for: its first character. */
+const wordOf = (input) => String.fromCharCode(input[0]);
 
 export default defineHandlers(
   {
@@ -19,11 +20,12 @@ export default defineHandlers(
       },
       async data(conn) {
         const input = Buffer.from(conn.read());
-        if (input[0] === BANG) {
+        const word = wordOf(input);
+        if (word === '!') {
           conn.destroy();
           return;
         }
-        if (input[0] === TILDE) await after(150);
+        if (word === '~') await after(150);
         conn.write(input);
       },
     },
@@ -31,9 +33,9 @@ export default defineHandlers(
     leaves: {
       data(conn) {
         count(CALLS);
-        const word = conn.input[0];
-        if (word === 69) conn.end('bye');
-        else if (word === 80) conn.pause();
+        const word = wordOf(conn.input);
+        if (word === 'E') conn.end('bye');
+        else if (word === 'P') conn.pause();
         else conn.write(Buffer.alloc(4 << 20));
       },
       close() {
